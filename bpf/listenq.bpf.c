@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/*
+ * The iterators that read listeners. None is attached to anything that happens in the kernel: each
+ * runs only while user space reads from its file descriptor, and all end with the process.
+ *
+ *   iter__tcp        the listeners of one network namespace, from the kernel's listening hash
+ *   iter__task_file  every descriptor of every process: which of them are listeners, and whose
+ *   iter__sk_storage the listeners that the two above have marked, of all namespaces at once
+ */
+#include "vmlinux.h"
+
+#include <bpf/bpf_helpers.h>
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+
+#include "compat.bpf.h"
+#include "listenq/abi.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/*
+ * The mark. A listener in this map is found again without walking a hash table: the established hash
+ * is shared by all namespaces, and in one that holds few connections iter/tcp would walk most of it
+ * before it finds one to stop at. The value says nothing; the kernel frees it with the socket.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, __u32);
+} marked SEC(".maps");
+
+/* Set by user space after trying: bpf_sk_storage_get() in iterators came with 5.11 (8e4597c627fb). */
+const volatile __u8 listenq_mark = 1;
+
+/* Marks that the kernel refused (its memory limit for socket options, or no memory). */
+__u64 listenq_marks_refused = 0;
+
+static __always_inline void mark(struct sock *sk)
+{
+	__u32 value = 1;
+
+	if (listenq_mark && !bpf_sk_storage_get(&marked, sk, &value, BPF_SK_STORAGE_GET_F_CREATE))
+		__sync_fetch_and_add(&listenq_marks_refused, 1);
+}
+
+static __always_inline void fill(struct listenq_listener_record *r, struct sock *sk,
+				 struct tcp_sock *tp)
+{
+	struct request_sock_queue *queue = &tp->inet_conn.icsk_accept_queue;
+
+	r->cookie = listener_cookie(sk);
+	r->inode = listener_inode(sk);
+	r->cgroup_id = listener_cgroup(sk);
+	r->netns = sk->__sk_common.skc_net.net->ns.inum;
+	r->uid = sk->sk_uid.val;
+	r->accept_queue_len = sk->sk_ack_backlog;
+	r->accept_queue_limit = sk->sk_max_ack_backlog;
+	r->syn_queue_len = (__u32)queue->qlen.counter;
+	r->syn_queue_young = (__u32)queue->young.counter;
+	r->fastopen_queue_len = (__u32)queue->fastopenq.qlen;
+	r->fastopen_queue_limit = (__u32)queue->fastopenq.max_qlen;
+	r->sk_drops = listener_drops(sk);
+	r->ifindex = (__u32)sk->__sk_common.skc_bound_dev_if;
+	r->has = (r->cookie ? LISTENQ_HAS_COOKIE : 0) | (r->inode ? LISTENQ_HAS_INODE : 0) |
+		 (r->cgroup_id ? LISTENQ_HAS_CGROUP : 0);
+	r->port = sk->__sk_common.skc_num;
+	r->family = (__u8)sk->__sk_common.skc_family;
+	r->ipv6only = (__u8)BPF_CORE_READ_BITFIELD(&sk->__sk_common, skc_ipv6only);
+
+	if (r->family == AF_INET6) {
+		__u32 *words = (__u32 *)r->address;
+
+		words[0] = sk->__sk_common.skc_v6_rcv_saddr.in6_u.u6_addr32[0];
+		words[1] = sk->__sk_common.skc_v6_rcv_saddr.in6_u.u6_addr32[1];
+		words[2] = sk->__sk_common.skc_v6_rcv_saddr.in6_u.u6_addr32[2];
+		words[3] = sk->__sk_common.skc_v6_rcv_saddr.in6_u.u6_addr32[3];
+	} else {
+		*(__u32 *)r->address = sk->__sk_common.skc_rcv_saddr;
+	}
+}
+
+SEC("iter/tcp")
+int iter__tcp(struct bpf_iter__tcp *ctx)
+{
+	struct listenq_listener_record record = {};
+	struct sock_common *skc = ctx->sk_common;
+
+	if (!skc)
+		return 0;
+	/*
+	 * All listeners come first (tcp_get_idx(), bpf_iter_tcp_*()), so the first other socket ends
+	 * the walk: 1 becomes -EAGAIN for the reader, who has had all there is.
+	 */
+	if (skc->skc_state != TCP_LISTEN)
+		return 1;
+
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(skc);
+	if (!tp)
+		return 0;
+
+	struct sock *sk = (struct sock *)tp;
+	fill(&record, sk, tp);
+	mark(sk);
+	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
+	return 0;
+}
+
+SEC("iter/task_file")
+int iter__task_file(struct bpf_iter__task_file *ctx)
+{
+	struct listenq_owner_record record = {};
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+
+	/* Read the context once: for 6.1's verifier a second read may be NULL again. */
+	if (!task || !file)
+		return 0;
+
+	struct socket *socket = bpf_sock_from_file(file);
+	if (!socket)
+		return 0;
+	struct sock *sk = socket->sk;
+	if (!sk || sk->__sk_common.skc_state != TCP_LISTEN)
+		return 0;
+
+	if (sk->sk_protocol == IPPROTO_TCP) {
+		struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+
+		if (!tp)
+			return 0;
+		fill(&record.listener, (struct sock *)tp, tp);
+		mark((struct sock *)tp);
+		record.is_tcp = 1;
+	} else if (sk->sk_protocol == IPPROTO_MPTCP) {
+		/* The listener is the first subflow, inside the kernel; it bears the same inode. */
+		record.listener.inode = listener_inode(sk);
+		record.listener.netns = sk->__sk_common.skc_net.net->ns.inum;
+	} else {
+		return 0;
+	}
+
+	record.tgid = (__u32)task->tgid;
+	bpf_probe_read_kernel_str(record.comm, sizeof(record.comm), task->group_leader->comm);
+	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
+	return 0;
+}
+
+SEC("iter/bpf_sk_storage_map")
+int iter__sk_storage(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	struct listenq_listener_record record = {};
+	struct sock *sk = ctx->sk;
+
+	/* A listener that was closed is still marked until its last reference is gone. */
+	if (!sk || sk->__sk_common.skc_state != TCP_LISTEN)
+		return 0;
+
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	if (!tp)
+		return 0;
+	fill(&record, (struct sock *)tp, tp);
+	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
+	return 0;
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The one table of fields. The screen, the text table, JSON, CSV, --list-fields, --columns, --sort,
+// --filter and docs/fields.md all read it; no view names a column of its own. Adding a field is one
+// entry in fields.cpp.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "model/snapshot.h"
+#include "util/result.h"
+
+namespace listenq {
+
+enum class Kind : std::uint8_t { label, gauge, counter, rate, ratio, histogram };
+
+enum class Unit : std::uint8_t { none, count, per_second, seconds, ratio };
+
+/// What must be read so that a field has a value. `--explain` prints, per need, what feeds it here
+/// or why nothing does; a sample leaves out what no shown field needs.
+enum class Need : std::uint8_t {
+  listener,    ///< identity, accept queue and limit: every backend
+  sk_drops,    ///< the socket's raw drop counter
+  syn_queue,   ///< lengths inside icsk_accept_queue: only BPF reads them
+  owner,       ///< processes that hold the socket
+  cgroup,      ///< of the owner, else of the socket
+  sysctl,      ///< /proc/sys/net of the namespace
+  watching,    ///< at least two samples
+  listen_call, ///< listen() seen as it happens
+  counters,    ///< events counted in the kernel
+  latency,     ///< times measured in the kernel
+  count_,
+};
+
+struct Histogram;  // of accept_wait and handshake_time; no backend measures them yet
+
+/// monostate: absent. A string_view points into the Snapshot; a string is made for the caller.
+using Value = std::variant<std::monostate, bool, std::uint64_t, double, std::string_view,
+                           std::string, std::span<const std::int32_t>, const Histogram*>;
+
+struct Field {
+  std::string_view id;     ///< JSON key, CSV header, name in --columns, --sort, --filter
+  std::string_view title;  ///< column title on the screen and in the text table
+  Kind kind;
+  Unit unit;
+  Need need;
+  std::string_view help;  ///< one sentence: --list-fields, docs/fields.md, help on the screen
+  Value (*get)(const ListenerRow&);
+};
+
+/// All fields of a listener, in the order of JSON, CSV and --list-fields.
+[[nodiscard]] std::span<const Field> fields();
+
+/// nullptr when there is no such field.
+[[nodiscard]] const Field* find_field(std::string_view id);
+
+/// "a,b,c" -> fields; an unknown id is a usage error that names the nearest known one.
+[[nodiscard]] Result<std::vector<const Field*>> parse_columns(std::string_view list);
+
+/// As a table shows it: "-" when absent; escaped by printable(); lists joined by ",".
+[[nodiscard]] std::string display(const Field& field, const Value& value);
+
+/// Without loss, for CSV: "" when absent.
+[[nodiscard]] std::string plain(const Value& value);
+
+/// Three-way for sorting: absent sorts below everything; text by bytes, numbers by value.
+[[nodiscard]] int compare(const Value& a, const Value& b);
+
+struct SortKey {
+  const Field* field = nullptr;  ///< nullptr: trouble first (losing now, then fill, then drops)
+  bool ascending = false;
+};
+
+/// "id" or "id:asc" or "id:desc". Without a direction text goes ascending, numbers descending.
+[[nodiscard]] Result<SortKey> parse_sort(std::string_view text);
+
+/// Sorts pointers to rows; stable, ties by namespace, port and address.
+void sort_rows(std::vector<const ListenerRow*>& rows, const SortKey& key);
+
+/// The address as text; a bound device follows as %dev.
+[[nodiscard]] std::string address_text(const RawListener& raw);
+
+/// What a field is made of, for --list-fields and docs/fields.md.
+[[nodiscard]] std::string_view kind_name(Kind kind);
+[[nodiscard]] std::string_view unit_name(Unit unit);
+
+}  // namespace listenq

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A Sample: what was read at one moment, raw. The collector makes it, `record` stores it, `replay`
+// gives it back, and derive() turns it into a Snapshot; nothing is computed before that, so that a
+// field derived in a later version also works on old recordings.
+//
+// std::nullopt means that it could not be read. It never means 0.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "util/types.h"
+
+namespace listenq {
+
+enum class Family : std::uint8_t {
+  ipv4,
+  ipv6,  ///< IPv6 only: bound to an IPv6 address, or IPV6_V6ONLY
+  dual,  ///< an IPv6 wildcard socket that takes IPv4 too
+};
+
+/// One socket in TCP_LISTEN.
+struct RawListener {
+  NetnsId netns{};
+  std::optional<SocketCookie> cookie;  ///< nullopt: no way to ask for it on this kernel
+  std::uint64_t inode = 0;             ///< in sockfs; 0: the socket belongs to the kernel
+  Family family = Family::ipv4;
+  std::array<std::uint8_t, 16> address{};  ///< network byte order; IPv4 in the first four
+  std::uint16_t port = 0;
+  std::string interface;                   ///< SO_BINDTODEVICE; empty: any
+  std::optional<std::uint32_t> uid;        ///< owner of the socket
+  std::optional<std::uint64_t> cgroup_id;  ///< cgroup v2 that the socket was created in
+  std::optional<std::string> cgroup;       ///< path of cgroup_id, when no owner was found
+  std::uint32_t accept_queue_len = 0;      ///< sk_ack_backlog
+  std::uint32_t accept_queue_limit = 0;    ///< sk_max_ack_backlog
+  std::optional<std::uint32_t> syn_queue_len;    ///< icsk_accept_queue.qlen
+  std::optional<std::uint32_t> syn_queue_young;  ///< of these, not yet retransmitted
+  std::optional<std::uint32_t> fastopen_queue_len;
+  std::optional<std::uint32_t> fastopen_queue_limit;  ///< 0: Fast Open is off
+  std::optional<std::uint32_t> sk_drops;              ///< wraps at 2^32
+};
+
+/// The net.* settings of one namespace that decide what a full queue does.
+struct Sysctls {
+  std::optional<std::int64_t> somaxconn;
+  std::optional<std::int64_t> tcp_max_syn_backlog;
+  std::optional<std::int64_t> tcp_syncookies;
+  std::optional<std::int64_t> tcp_abort_on_overflow;
+  std::optional<std::int64_t> tcp_synack_retries;
+  std::optional<std::int64_t> tcp_migrate_req;
+};
+
+using MibCounters = std::vector<std::pair<std::string, std::uint64_t>>;  ///< by the kernel's name
+
+struct RawNamespace {
+  NetnsId netns{};
+  std::optional<std::string> name;  ///< of its bind mount, as `ip netns` shows it
+  Sysctls sysctls;
+  std::optional<MibCounters> mib;  ///< /proc/net/netstat and snmp; nullopt: not readable
+};
+
+struct Process {
+  std::string name;                   ///< comm of the thread group leader
+  std::optional<std::string> cgroup;  ///< path from /proc/PID/cgroup
+};
+
+/// Who holds which socket. Read seldom, so that many samples share one.
+struct OwnerTable {
+  struct Range {
+    std::uint32_t first = 0;
+    std::uint32_t count = 0;
+  };
+  std::vector<std::int32_t> pids;                    ///< ascending within each range
+  std::unordered_map<std::uint64_t, Range> by_inode;  ///< socket inode -> range in pids
+  std::unordered_map<std::int32_t, Process> processes;
+};
+
+/// What the tool itself took and lost for this sample.
+struct RawSelf {
+  std::uint64_t sample_ns = 0;  ///< wall time of the sample
+  std::uint64_t cpu_ns = 0;     ///< CPU time of the process since its start
+  std::uint64_t memory_bytes = 0;  ///< peak resident set
+  std::uint64_t connection_hash_walks = 0;  ///< reads of iter/tcp in this sample
+  std::vector<std::pair<std::string, std::uint64_t>> lost;  ///< by cause, since the start
+};
+
+struct Sample {
+  std::uint64_t wall_ns = 0;
+  std::uint64_t monotonic_ns = 0;
+  std::string host;
+  std::string kernel;
+  std::string backend;
+  std::vector<RawListener> listeners;
+  std::vector<RawNamespace> namespaces;
+  std::shared_ptr<const OwnerTable> owners;  ///< nullptr: not read
+  RawSelf self;
+};
+
+}  // namespace listenq
