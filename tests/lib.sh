@@ -5,6 +5,7 @@
 # shellcheck shell=bash
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+export LC_ALL=C.UTF-8 # numbers with a point, messages in English
 cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/listenq-top
 
 say() { printf '%s\n' "$*" >&2; }
