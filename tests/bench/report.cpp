@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Results as Markdown: the goals with what was measured against them, then the numbers behind.
+// The goals are this file's only constants; every other number comes from the run.
+#include "report.h"
+
+#include <bpf/libbpf.h>
+#include <fmt/format.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <string_view>
+
+#include "fail.h"
+
+namespace listenq::bench {
+namespace {
+
+constexpr std::string_view kBegin = "<!-- bench:begin -->\n";
+constexpr std::string_view kEnd = "<!-- bench:end -->\n";
+
+std::string number(double value) {
+  if (value >= 100) return fmt::format("{:.0f}", value);
+  return value >= 10 ? fmt::format("{:.1f}", value) : fmt::format("{:.2f}", value);
+}
+
+std::string with_quartiles(const Spread& spread, std::string_view unit) {
+  return fmt::format("{}{} ({} to {})", number(spread.median), unit, number(spread.low),
+                     number(spread.high));
+}
+
+std::string thousands(int value) {
+  if (value < 1000) return fmt::format("{}", value);
+  return fmt::format("{},{:03}", thousands(value / 1000), value % 1000);
+}
+
+std::string world_name(const WorldSpec& spec) {
+  std::string text = fmt::format("{} listeners", thousands(spec.listeners));
+  if (spec.sockets > 0) text += fmt::format(", {} sockets", thousands(spec.sockets));
+  if (spec.extra_descriptors > 0) {
+    text += fmt::format(", {} processes x {} descriptors", spec.listener_owners,
+                        thousands(spec.extra_descriptors + spec.listeners / spec.listener_owners));
+  }
+  return text;
+}
+
+std::string processor() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
+  }
+  return "unknown";
+}
+
+std::string first_line_of(const std::vector<std::string>& argv) {
+  const std::string text = output_of({.id = argv[0], .argv = argv}, -1, 10);
+  return text.substr(0, text.find('\n'));
+}
+
+std::string today() {
+  const time_t now = time(nullptr);
+  tm parts{};
+  gmtime_r(&now, &parts);
+  std::array<char, 32> text{};
+  strftime(text.data(), text.size(), "%Y-%m-%d", &parts);
+  return text.data();
+}
+
+std::string facts(const Results& results, const Sizes& sizes, const std::string& tool) {
+  utsname kernel{};
+  uname(&kernel);
+  const auto [low, high] = std::minmax_element(results.loads.begin(), results.loads.end());
+  return fmt::format(
+      "{} run of {}: {}; Linux {} ({}), {} cores, {}; {}; libbpf {}. "
+      "Load average {:.1f} to {:.1f} at the start of the parts; {:.1f} minutes in all.\n\n",
+      sizes.quick ? "Quick" : "Full", today(), first_line_of({tool, "--version"}), kernel.release,
+      kernel.machine, sysconf(_SC_NPROCESSORS_ONLN), processor(), first_line_of({"ss", "-V"}),
+      libbpf_version_string() + 1, *low, *high, results.minutes);
+}
+
+// Rows of the table of goals. `reached` is judged by the median.
+class Goals {
+ public:
+  void at_least(const std::string& what, double goal, const Spread& measured) {
+    row(what, fmt::format("{:g} times faster", goal), with_quartiles(measured, " times"),
+        measured.median >= goal);
+  }
+  void at_most(const std::string& what, double goal, std::string_view unit,
+               const Spread& measured) {
+    row(what, fmt::format("{:g}{}", goal, unit), with_quartiles(measured, unit),
+        measured.median <= goal);
+  }
+  void row(const std::string& what, const std::string& goal, const std::string& measured,
+           bool reached) {
+    text_ += fmt::format("| {} | {} | {} | {} |\n", what, goal, measured, reached ? "yes" : "no");
+  }
+  std::string text() const {
+    return "| what | goal | measured: median (quartiles) | reached |\n|---|---|---|---|\n" + text_;
+  }
+
+ private:
+  std::string text_;
+};
+
+void add_world_goals(Goals& goals, const WorldResult& world) {
+  const Spread plain = speedup_of(world.rounds, kSs, kTool);
+  const Spread names = speedup_of(world.rounds, kSsNames, kToolNames);
+  const std::string plain_what =
+      fmt::format("`--once` without owner against `ss -tnl`: {}", world_name(world.spec));
+  const std::string names_what =
+      fmt::format("`--once` with owner against `ss -tnlp`: {}", world_name(world.spec));
+  if (world.spec.extra_descriptors > 0) {
+    goals.at_least(names_what, 15, names);
+  } else if (world.spec.sockets > 0) {
+    goals.at_least(plain_what, 8, plain);
+    goals.at_least(names_what, 20, names);
+  } else if (world.spec.listeners >= 10000) {
+    goals.at_least(plain_what, 2, plain);
+    goals.at_least(names_what, 3, names);
+  }
+}
+
+std::string goals_table(const Results& results) {
+  Goals goals;
+  for (const WorldResult& world : results.worlds) add_world_goals(goals, world);
+  for (const RefreshResult& refresh : results.refresh) {
+    const double goal = refresh.listeners >= 10000 ? 1.5 : 0.3;
+    const std::string of = fmt::format(" at 1 Hz, {} listeners", thousands(refresh.listeners));
+    goals.at_most(fmt::format("`-b`{}, of a core", of), goal, " %", refresh.batch);
+    goals.at_most(fmt::format("the screen{}, of a core", of), goal, " %", refresh.screen);
+    if (refresh.listeners < 10000) continue;
+    const double peak = std::max({refresh.once_peak, refresh.batch_peak, refresh.screen_peak});
+    goals.row("peak memory, 10,000 listeners (the worst of `--once`, `-b` and the screen)", "20 MB",
+              number(peak) + " MB", peak <= 20);
+  }
+  if (results.half_open) {
+    goals.at_most(fmt::format("refresh with {} half-open requests, against none",
+                              thousands(results.half_open->requests)),
+                  1.1, " times", results.half_open->ratio);
+  }
+  if (results.first_frame_ms) {
+    goals.at_most("start to first screen, 1,000 listeners", 60, " ms", *results.first_frame_ms);
+  }
+  return goals.text();
+}
+
+using Cell = std::string (*)(const Rounds&, std::size_t);
+
+std::string once_table(const Results& results, Cell cell) {
+  std::string text =
+      "| world | `ss -tnl` | `ss -tnlp` | `--once`, no owner | `--once` | diag, no owner | diag | "
+      "all namespaces, no owner | all namespaces | `true` |\n"
+      "|---|---|---|---|---|---|---|---|---|---|\n";
+  for (const WorldResult& world : results.worlds) {
+    text += fmt::format("| {}", world_name(world.spec));
+    for (std::size_t i = 0; i < kRivals; ++i) text += fmt::format(" | {}", cell(world.rounds, i));
+    text += " |\n";
+  }
+  return text;
+}
+
+std::string speedups(const Results& results) {
+  std::string text =
+      "| world | no owner, against `ss -tnl` | with owner, against `ss -tnlp` | diag, no owner | "
+      "diag | all namespaces, no owner | all namespaces | rounds |\n"
+      "|---|---|---|---|---|---|---|---|\n";
+  for (const WorldResult& world : results.worlds) {
+    text += fmt::format("| {}", world_name(world.spec));
+    for (const auto& [rival, command] : {std::pair{kSs, kTool},
+                                         {kSsNames, kToolNames},
+                                         {kSs, kDiag},
+                                         {kSsNames, kDiagNames},
+                                         {kSs, kAll},
+                                         {kSsNames, kAllNames}}) {
+      text += fmt::format(" | {}", with_quartiles(speedup_of(world.rounds, rival, command), ""));
+    }
+    text += fmt::format(" | {} |\n", world.rounds.size());
+  }
+  return text;
+}
+
+std::string refresh_table(const Results& results) {
+  std::string text =
+      "| listeners | `-b -d 1` | the screen | `ss -tnl` each second | `ss -tnlp` each second | "
+      "peak "
+      "MB: `--once` / `-b` / screen / `ss -tnlp` |\n|---|---|---|---|---|---|\n";
+  for (const RefreshResult& refresh : results.refresh) {
+    text += fmt::format("| {} | {} | {} | {} | {} | {} / {} / {} / {} |\n",
+                        thousands(refresh.listeners), with_quartiles(refresh.batch, ""),
+                        with_quartiles(refresh.screen, ""), with_quartiles(refresh.ss, ""),
+                        with_quartiles(refresh.ss_names, ""), number(refresh.once_peak),
+                        number(refresh.batch_peak), number(refresh.screen_peak),
+                        number(refresh.ss_names_peak));
+  }
+  return text;
+}
+
+std::string others(const Results& results) {
+  std::string text = "| what | measured: median (quartiles) |\n|---|---|\n";
+  const auto add = [&](const std::string& what, const Spread& measured) {
+    text += fmt::format("| {} | {} |\n", what, with_quartiles(measured, " ms"));
+  };
+  if (const auto& half = results.half_open) {
+    add("CPU of one refresh, 1,000 listeners, no half-open request", half->without);
+    add(fmt::format("the same with {} half-open requests", thousands(half->requests)), half->with);
+  }
+  if (const auto& idle = results.idle) {
+    add("`--once --netns self`, 1,000 listeners", idle->self);
+    add(fmt::format("`--once` with {} more namespaces of one listener each", idle->namespaces),
+        idle->all);
+    add("that is, for each namespace", idle->each);
+    add("`ss -tnl -N` once for each of the namespaces", idle->sweep);
+  }
+  if (results.first_frame_ms)
+    add("start to first screen, 1,000 listeners", *results.first_frame_ms);
+  return text;
+}
+
+// One column per key: all worlds come from the same tool and have the same ones.
+std::string self_table(const Results& results) {
+  std::string head = "| world |";
+  std::string rule = "|---|";
+  for (const auto& [key, value] : results.worlds.front().self) {
+    head += fmt::format(" `{}` |", key);
+    rule += "---|";
+  }
+  std::string text = head + "\n" + rule + "\n";
+  for (const WorldResult& world : results.worlds) {
+    text += fmt::format("| {} |", world_name(world.spec));
+    for (const auto& [key, value] : world.self) text += fmt::format(" {} |", number(value));
+    text += "\n";
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string markdown(const Results& results, const Sizes& sizes, const std::string& tool) {
+  const auto wall = [](const Rounds& rounds, std::size_t i) {
+    return number(wall_of(rounds, i).median);
+  };
+  const auto cpu = [](const Rounds& rounds, std::size_t i) {
+    return number(cpu_of(rounds, i).median);
+  };
+  const auto peak = [](const Rounds& rounds, std::size_t i) { return number(peak_of(rounds, i)); };
+  std::string text = fmt::format("\n{}", facts(results, sizes, tool));
+  text += "### Goals\n\n" + goals_table(results);
+  if (!results.worlds.empty()) {
+    text += "\n### One call: how many times faster\n\n" + speedups(results);
+    text += "\n### One call: wall time, median, ms\n\n" + once_table(results, wall);
+    text += "\n### One call: CPU time (user + system), median, ms\n\n" + once_table(results, cpu);
+    text += "\n### One call: peak memory, MB\n\n" + once_table(results, peak);
+    text += "\n### One call: where its time goes, by its own account\n\n" + self_table(results);
+  }
+  if (!results.refresh.empty()) {
+    text += "\n### Refresh at 1 Hz: CPU in percent of a core\n\n" + refresh_table(results);
+  }
+  if (results.half_open || results.idle || results.first_frame_ms) {
+    text += "\n### Half-open requests, idle namespaces, first screen\n\n" + others(results);
+  }
+  return text + "\n";
+}
+
+void write_between_markers(const std::string& path, const std::string& text) {
+  std::ifstream input(path);
+  std::string document{std::istreambuf_iterator<char>(input), std::istreambuf_iterator<char>()};
+  if (document.empty()) document = fmt::format("{}{}", kBegin, kEnd);
+  const std::size_t begin = document.find(kBegin);
+  const std::size_t end = document.find(kEnd);
+  if (begin == std::string::npos || end == std::string::npos || end < begin) {
+    fail("{} has no {} ... {}", path, kBegin.substr(0, kBegin.size() - 1),
+         kEnd.substr(0, kEnd.size() - 1));
+  }
+  document.replace(begin + kBegin.size(), end - begin - kBegin.size(), text);
+  std::ofstream output(path, std::ios::trunc);
+  output << document;
+  if (!output.flush()) fail("{} can't be written", path);
+}
+
+}  // namespace listenq::bench
