@@ -34,12 +34,12 @@ struct RawListener {
   Family family = Family::ipv4;
   std::array<std::uint8_t, 16> address{};  ///< network byte order; IPv4 in the first four
   std::uint16_t port = 0;
-  std::string interface;                   ///< SO_BINDTODEVICE; empty: any
-  std::optional<std::uint32_t> uid;        ///< owner of the socket
-  std::optional<std::uint64_t> cgroup_id;  ///< cgroup v2 that the socket was created in
-  std::optional<std::string> cgroup;       ///< path of cgroup_id, when no owner was found
-  std::uint32_t accept_queue_len = 0;      ///< sk_ack_backlog
-  std::uint32_t accept_queue_limit = 0;    ///< sk_max_ack_backlog
+  std::string interface;                         ///< SO_BINDTODEVICE; empty: any
+  std::optional<std::uint32_t> uid;              ///< owner of the socket
+  std::optional<std::uint64_t> cgroup_id;        ///< cgroup v2 that the socket was created in
+  std::optional<std::string> cgroup;             ///< path of cgroup_id, when no owner was found
+  std::uint32_t accept_queue_len = 0;            ///< sk_ack_backlog
+  std::uint32_t accept_queue_limit = 0;          ///< sk_max_ack_backlog
   std::optional<std::uint32_t> syn_queue_len;    ///< icsk_accept_queue.qlen
   std::optional<std::uint32_t> syn_queue_young;  ///< of these, not yet retransmitted
   std::optional<std::uint32_t> fastopen_queue_len;
@@ -77,17 +77,17 @@ struct OwnerTable {
     std::uint32_t first = 0;
     std::uint32_t count = 0;
   };
-  std::vector<std::int32_t> pids;                    ///< ascending within each range
+  std::vector<std::int32_t> pids;                     ///< ascending within each range
   std::unordered_map<std::uint64_t, Range> by_inode;  ///< socket inode -> range in pids
   std::unordered_map<std::int32_t, Process> processes;
 };
 
 /// What the tool itself took and lost for this sample.
 struct RawSelf {
-  std::uint64_t sample_ns = 0;  ///< wall time of the sample
-  std::uint64_t cpu_ns = 0;     ///< CPU time of the process since its start
-  std::uint64_t memory_bytes = 0;  ///< peak resident set
-  std::uint64_t connection_hash_walks = 0;  ///< reads of iter/tcp in this sample
+  std::uint64_t sample_ns = 0;              ///< wall time of the sample
+  std::uint64_t cpu_ns = 0;                 ///< CPU time of the process since its start
+  std::uint64_t memory_bytes = 0;           ///< peak resident set
+  std::uint64_t connection_hash_walks = 0;  ///< reads of iter/tcp since the start
   std::vector<std::pair<std::string, std::uint64_t>> lost;  ///< by cause, since the start
 };
 

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// See collector.h.
+#include "collect/collector.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <ctime>
+#include <utility>
+
+#include "collect/namespace_files.h"
+#include "util/clock.h"
+#include "util/text.h"
+
+namespace listenq {
+namespace {
+
+constexpr const char* kProc = "/proc";
+
+/// Who holds a socket changes seldom. Besides at every new listener it is read again after this
+/// time, or after so many times of what it took: at most half a percent of a core.
+constexpr std::uint64_t kOwnersEveryNs = 5'000'000'000;
+constexpr std::uint64_t kOwnersRest = 200;
+
+std::uint64_t cpu_time_ns() {
+  timespec used{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+  return static_cast<std::uint64_t>(used.tv_sec) * 1'000'000'000U +
+         static_cast<std::uint64_t>(used.tv_nsec);
+}
+
+std::uint64_t peak_memory_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024U;
+}
+
+bool has_name(const NetnsRef& ref, const std::string& wanted) {
+  return ref.name == wanted || std::to_string(number(ref.id)) == wanted;
+}
+
+}  // namespace
+
+Collector::Collector(Probe probe, CollectOptions options)
+    : probe_(std::move(probe)), options_(std::move(options)) {
+  utsname names{};
+  uname(&names);
+  host_ = names.nodename;
+  kernel_ = names.release;
+  home_ = lister_.own();
+  current_ = home_;
+  if (options_.scope == CollectOptions::Scope::self) {
+    for (NetnsRef& ref : lister_.list()) {
+      if (ref.id == home_) home_name_ = std::move(ref.name);
+    }
+  }
+}
+
+Result<std::unique_ptr<Collector>> Collector::create(Probe probe, CollectOptions options) {
+  using Scope = CollectOptions::Scope;
+  const Fact& switching = probe.facts[Feature::namespaces];
+  if (options.scope == Scope::named && !switching.have) {
+    return failure(ErrorKind::unsupported,
+                   fmt::format("--netns {}: {}", printable(options.name), switching.why_not));
+  }
+  std::unique_ptr<Collector> collector(new Collector(std::move(probe), std::move(options)));
+  if (collector->options_.scope == Scope::named && collector->wanted_namespaces().empty()) {
+    return failure(ErrorKind::usage,
+                   fmt::format("--netns {}: there is no such network namespace; `ip netns` lists the "
+                               "named ones, and an inode number as in /proc/PID/ns/net works too",
+                               printable(collector->options_.name)));
+  }
+  if (collector->options_.scope != Scope::self) {
+    collector->home_fd_ = Fd(::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
+  }
+  return collector;
+}
+
+std::vector<NetnsRef> Collector::wanted_namespaces() {
+  using Scope = CollectOptions::Scope;
+  std::vector<NetnsRef> refs;
+  if (options_.scope != Scope::self && probe_.facts[Feature::namespaces].have) {
+    refs = lister_.list();
+    if (options_.scope == Scope::named) {
+      std::erase_if(refs, [&](const NetnsRef& ref) { return !has_name(ref, options_.name); });
+    }
+    return refs;
+  }
+  // Without /proc there is no number either; 0 is none, and there is just one namespace.
+  refs.push_back({home_.value_or(NetnsId{}), "", home_name_});
+  return refs;
+}
+
+bool Collector::enter(const NetnsRef& ref) {
+  if (current_ == ref.id || ref.path.empty()) return true;
+  if (ref.id == home_) {
+    leave();
+    return current_ == home_;
+  }
+  const Fd fd(::open(ref.path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) {
+    // Gone is no error. Anything else is a namespace that we could not look into.
+    if (errno != ENOENT && errno != ESRCH) ++unreadable_;
+    return false;
+  }
+  if (::setns(fd.get(), CLONE_NEWNET) != 0) {
+    // EINVAL: the file is no namespace any more, its bind mount was taken away.
+    if (errno != EINVAL) ++unreadable_;
+    return false;
+  }
+  // The process may have moved, or its number been given to another, since the list was made.
+  current_ = lister_.own();
+  return current_ == ref.id;
+}
+
+void Collector::leave() {
+  if (current_ == home_) return;
+  if (::setns(home_fd_.get(), CLONE_NEWNET) == 0) current_ = home_;
+}
+
+void Collector::read_one(const NetnsRef& ref, Sample& sample) {
+  const std::size_t before = sample.listeners.size();
+  if (const auto read = probe_.backend->read_namespace(ref.id, sample.listeners); !read) {
+    sample.listeners.resize(before);
+    ++unreadable_;
+    last_error_ = read.error();
+    return;
+  }
+  RawNamespace row;
+  row.netns = ref.id;
+  row.name = ref.name;
+  if (options_.namespace_files) {
+    row.sysctls = read_sysctls(kProc);
+    row.mib = read_mib(kProc);
+  }
+  sample.namespaces.push_back(std::move(row));
+}
+
+void Collector::read_namespaces(const std::vector<NetnsRef>& refs, Sample& sample) {
+  for (const NetnsRef& ref : refs) {
+    if (enter(ref)) read_one(ref, sample);
+  }
+}
+
+bool Collector::owners_due(const Sample& sample) const {
+  if (!options_.owners) return false;
+  if (!owners_ || sample.monotonic_ns >= owners_due_ns_) return true;
+  return std::any_of(sample.listeners.begin(), sample.listeners.end(), [&](const RawListener& raw) {
+    return raw.inode != 0 && !looked_for_.contains(raw.inode);
+  });
+}
+
+void Collector::add_owners(Sample& sample) {
+  const std::uint64_t start = monotonic_ns();
+  looked_for_.clear();
+  for (const RawListener& raw : sample.listeners) {
+    if (raw.inode != 0) looked_for_.insert(raw.inode);
+  }
+  std::vector<SocketOwner> owners;
+  if (auto holders = probe_.backend->take_holders()) {
+    owners.reserve(holders->size());
+    for (ListenerHolder& holder : *holders) {
+      if (!looked_for_.contains(holder.inode)) continue;
+      owners.push_back({holder.inode, holder.pid, -1, std::move(holder.name)});
+    }
+  } else {
+    owners = scan_owners(kProc, looked_for_);
+  }
+  owners_ = make_owner_table(kProc, std::move(owners));
+  const std::uint64_t now = monotonic_ns();
+  const std::uint64_t took = now - std::min(start, now) + (now - sample.monotonic_ns);
+  owners_due_ns_ = now + std::max(kOwnersEveryNs, kOwnersRest * took);
+}
+
+void Collector::name_ownerless_cgroups(Sample& sample) {
+  for (RawListener& raw : sample.listeners) {
+    if (!raw.cgroup_id || (raw.inode != 0 && owners_->by_inode.contains(raw.inode))) continue;
+    if (!cgroups_) cgroups_ = std::make_unique<CgroupPaths>(kProc);
+    raw.cgroup = cgroups_->path(*raw.cgroup_id);
+  }
+}
+
+Result<std::shared_ptr<const Sample>> Collector::sample() {
+  auto sample = std::make_shared<Sample>();
+  sample->wall_ns = wall_ns();
+  sample->monotonic_ns = monotonic_ns();
+  sample->host = host_;
+  sample->kernel = kernel_;
+  sample->backend = backend_name(probe_.plan.backend);
+
+  last_error_.reset();
+  const std::vector<NetnsRef> refs = wanted_namespaces();
+  read_namespaces(refs, *sample);
+  const bool owners_wanted = owners_due(*sample);
+  const auto enter_by_id = [&](NetnsId id) {
+    const auto ref = std::find_if(refs.begin(), refs.end(),
+                                  [&](const NetnsRef& candidate) { return candidate.id == id; });
+    return ref != refs.end() && enter(*ref);
+  };
+  probe_.backend->complete(sample->listeners, {options_.syn_queue, owners_wanted}, enter_by_id);
+  leave();
+  if (current_ != home_) {
+    return failure(ErrorKind::unsupported,
+                   "can't return to the network namespace that the tool was started in");
+  }
+  if (sample->namespaces.empty()) {
+    if (last_error_) return tl::unexpected<Error>(*last_error_);
+    return failure(ErrorKind::unsupported,
+                   options_.scope == CollectOptions::Scope::named
+                       ? fmt::format("the network namespace {} is gone", printable(options_.name))
+                       : "no network namespace could be read");
+  }
+  if (owners_wanted) add_owners(*sample);
+  if (options_.owners) {
+    sample->owners = owners_;
+    name_ownerless_cgroups(*sample);
+  }
+
+  sample->self.lost.emplace_back("namespaces_unreadable", unreadable_);
+  probe_.backend->account(sample->self);
+  sample->self.sample_ns = monotonic_ns() - sample->monotonic_ns;
+  sample->self.cpu_ns = cpu_time_ns();
+  sample->self.memory_bytes = peak_memory_bytes();
+  return sample;
+}
+
+}  // namespace listenq

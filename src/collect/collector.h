@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Makes one Sample a tick: steps through the network namespaces, asks the backend, the namespace's
+// files and /proc. Remembers only what is dear to read again (who holds which socket).
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "probe/kernel_facts.h"
+#include "procmap/namespaces.h"
+#include "procmap/owners.h"
+
+namespace listenq {
+
+struct CollectOptions {
+  enum class Scope : std::uint8_t { all, self, named } scope = Scope::all;
+  std::string name;  ///< for Scope::named: a name of `ip netns`, or an inode number
+  bool owners = true;
+  bool syn_queue = true;
+  bool namespace_files = true;  ///< sysctls and MIB counters
+};
+
+class Collector {
+ public:
+  /// An error when the named namespace does not exist.
+  [[nodiscard]] static Result<std::unique_ptr<Collector>> create(Probe probe,
+                                                                 CollectOptions options);
+
+  /// Reads everything now. A namespace that vanishes meanwhile is left out; one that can't be read
+  /// is counted in self.lost. An error only when no namespace could be read.
+  [[nodiscard]] Result<std::shared_ptr<const Sample>> sample();
+
+  [[nodiscard]] const Probe& probe() const { return probe_; }
+
+ private:
+  Collector(Probe probe, CollectOptions options);
+
+  [[nodiscard]] std::vector<NetnsRef> wanted_namespaces();
+  bool enter(const NetnsRef& ref);
+  void leave();
+  void read_namespaces(const std::vector<NetnsRef>& refs, Sample& sample);
+  void read_one(const NetnsRef& ref, Sample& sample);
+  void add_owners(Sample& sample);
+  [[nodiscard]] bool owners_due(const Sample& sample) const;
+  void name_ownerless_cgroups(Sample& sample);
+
+  Probe probe_;
+  CollectOptions options_;
+  NamespaceLister lister_;
+  std::unique_ptr<CgroupPaths> cgroups_;
+  std::string host_;
+  std::string kernel_;
+  std::optional<NetnsId> home_;     ///< the namespace that the process started in
+  std::optional<std::string> home_name_;
+  std::optional<NetnsId> current_;  ///< the one that the thread is in
+  Fd home_fd_;
+  std::shared_ptr<const OwnerTable> owners_;
+  std::unordered_set<std::uint64_t> looked_for_;  ///< inodes when owners_ was made
+  std::uint64_t owners_due_ns_ = 0;
+  std::uint64_t unreadable_ = 0;
+  std::optional<Error> last_error_;
+};
+
+}  // namespace listenq

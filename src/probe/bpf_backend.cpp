@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// See bpf_backend.h.
+#include "probe/bpf_backend.h"
+
+#include <linux/types.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <cstring>
+#include <set>
+#include <unordered_map>
+
+#include "listenq/abi.h"
+#include "probe/diag_backend.h"
+#include "util/clock.h"
+#include "util/text.h"
+
+namespace listenq {
+namespace {
+
+static_assert(sizeof(listenq_listener_record) == 88);
+static_assert(sizeof(listenq_owner_record) == 112);
+static_assert(offsetof(listenq_listener_record, address) == 72);
+
+using Program = BpfPrograms::Program;
+
+/// What a walk of the connection hash may take in one sample once the tool watches; namespaces
+/// beyond it wait for their turn. Only matters where sockets can't be marked (before 5.11).
+constexpr std::uint64_t kWalkBudgetNs = 20'000'000;
+
+/// Measured on 6.18: an empty bucket of the hash, and a descriptor in iter/task_file.
+constexpr double kNsPerBucket = 8;
+constexpr double kNsPerFile = 500;
+
+Family family_of(const listenq_listener_record& record) {
+  if (record.family != AF_INET6) return Family::ipv4;
+  const bool wildcard = std::all_of(std::begin(record.address), std::end(record.address),
+                                    [](std::uint8_t byte) { return byte == 0; });
+  return wildcard && record.ipv6only == 0 ? Family::dual : Family::ipv6;
+}
+
+/// All that BPF reads of a listener, over what sock_diag said: one instant for both queues.
+void apply(const listenq_listener_record& record, RawListener& listener) {
+  listener.accept_queue_len = record.accept_queue_len;
+  listener.accept_queue_limit = record.accept_queue_limit;
+  listener.syn_queue_len = record.syn_queue_len;
+  listener.syn_queue_young = record.syn_queue_young;
+  listener.fastopen_queue_len = record.fastopen_queue_len;
+  listener.fastopen_queue_limit = record.fastopen_queue_limit;
+  listener.sk_drops = record.sk_drops;
+  listener.uid = record.uid;
+  if ((record.has & LISTENQ_HAS_INODE) != 0) listener.inode = record.inode;
+  if ((record.has & LISTENQ_HAS_CGROUP) != 0) listener.cgroup_id = record.cgroup_id;
+}
+
+RawListener make_listener(const listenq_listener_record& record, NetnsId netns) {
+  RawListener listener;
+  listener.netns = netns;
+  if ((record.has & LISTENQ_HAS_COOKIE) != 0) {
+    listener.cookie = static_cast<SocketCookie>(record.cookie);
+  }
+  listener.family = family_of(record);
+  std::memcpy(listener.address.data(), record.address, listener.address.size());
+  listener.port = record.port;
+  if (record.ifindex != 0) {
+    std::array<char, IF_NAMESIZE> name{};
+    listener.interface = ::if_indextoname(record.ifindex, name.data()) != nullptr
+                             ? std::string(name.data())
+                             : std::to_string(record.ifindex);
+  }
+  apply(record, listener);
+  return listener;
+}
+
+double first_number(const char* path, double otherwise) {
+  const auto text = read_small_file(path);
+  if (!text) return otherwise;
+  return std::abs(std::strtod(text->c_str(), nullptr));
+}
+
+class BpfBackend final : public Backend {
+ public:
+  BpfBackend(std::unique_ptr<BpfPrograms> programs, bool diag, bool holders)
+      : programs_(std::move(programs)), diag_(diag), can_tell_holders_(holders) {}
+
+  Result<void> read_namespace(NetnsId netns, std::vector<RawListener>& listeners) override;
+  void complete(std::vector<RawListener>& listeners, const ReadRequest& request,
+                const Enter& enter) override;
+  std::optional<std::vector<ListenerHolder>> take_holders() override;
+  void account(RawSelf& self) const override;
+
+ private:
+  /// The listeners of this sample that BPF has not told about yet.
+  class Pending {
+   public:
+    explicit Pending(std::vector<RawListener>& listeners);
+    /// A record of a listener that is not listed, or was told already, is passed over.
+    void take(const listenq_listener_record& record);
+    [[nodiscard]] std::set<NetnsId> namespaces() const;
+    [[nodiscard]] bool empty() const { return left_ == 0; }
+
+   private:
+    std::vector<RawListener>& listeners_;
+    std::unordered_map<std::uint64_t, std::size_t> by_cookie_;
+    std::unordered_map<std::uint64_t, std::size_t> by_inode_;  ///< of those without a cookie in BPF
+    std::size_t left_;
+  };
+
+  void read_listeners(Program program, Pending& pending);
+  void read_files(Pending& pending);
+  void walk_namespaces(Pending& pending, const Enter& enter);
+  [[nodiscard]] bool files_are_cheaper(const Pending& pending) const;
+
+  std::unique_ptr<BpfPrograms> programs_;
+  bool diag_;
+  bool can_tell_holders_;
+  bool first_sample_ = true;
+  std::uint64_t walks_ = 0;
+  std::uint64_t walks_put_off_ = 0;
+  std::uint64_t read_errors_ = 0;
+  NetnsId walk_after_{};  ///< the namespaces after this one are walked first
+  std::optional<std::vector<ListenerHolder>> holders_;
+};
+
+BpfBackend::Pending::Pending(std::vector<RawListener>& listeners)
+    : listeners_(listeners), left_(listeners.size()) {
+  by_cookie_.reserve(listeners.size());
+  by_inode_.reserve(listeners.size());
+  for (std::size_t i = 0; i < listeners.size(); ++i) {
+    if (listeners[i].cookie) by_cookie_.emplace(number(*listeners[i].cookie), i);
+    if (listeners[i].inode != 0) by_inode_.emplace(listeners[i].inode, i);
+  }
+}
+
+void BpfBackend::Pending::take(const listenq_listener_record& record) {
+  std::size_t index = 0;
+  if (const auto found = by_cookie_.find(record.cookie);
+      (record.has & LISTENQ_HAS_COOKIE) != 0 && found != by_cookie_.end()) {
+    index = found->second;
+  } else if (const auto same = by_inode_.find(record.inode);
+             (record.has & LISTENQ_HAS_COOKIE) == 0 && same != by_inode_.end()) {
+    index = same->second;
+  } else {
+    return;
+  }
+  if (listeners_[index].syn_queue_len) return;
+  apply(record, listeners_[index]);
+  --left_;
+}
+
+std::set<NetnsId> BpfBackend::Pending::namespaces() const {
+  std::set<NetnsId> namespaces;
+  for (const RawListener& listener : listeners_) {
+    if (!listener.syn_queue_len) namespaces.insert(listener.netns);
+  }
+  return namespaces;
+}
+
+Result<void> BpfBackend::read_namespace(NetnsId netns, std::vector<RawListener>& listeners) {
+  if (diag_) return dump_listeners(netns, listeners);
+  ++walks_;
+  const std::string error = programs_->read(
+      Program::tcp, sizeof(listenq_listener_record), [&](const void* data) {
+        listeners.push_back(make_listener(*static_cast<const listenq_listener_record*>(data), netns));
+      });
+  if (!error.empty()) return failure(ErrorKind::unsupported, "iter/tcp: " + error);
+  return {};
+}
+
+void BpfBackend::read_listeners(Program program, Pending& pending) {
+  const std::string error =
+      programs_->read(program, sizeof(listenq_listener_record), [&](const void* data) {
+        pending.take(*static_cast<const listenq_listener_record*>(data));
+      });
+  if (!error.empty()) ++read_errors_;
+}
+
+void BpfBackend::read_files(Pending& pending) {
+  std::vector<ListenerHolder> holders;
+  const std::string error = programs_->read(
+      Program::task_file, sizeof(listenq_owner_record), [&](const void* data) {
+        const auto& record = *static_cast<const listenq_owner_record*>(data);
+        if (record.is_tcp != 0) pending.take(record.listener);
+        holders.push_back({record.listener.inode, static_cast<std::int32_t>(record.tgid),
+                           {record.comm, strnlen(record.comm, sizeof(record.comm))}});
+      });
+  if (!error.empty()) {
+    ++read_errors_;
+    return;
+  }
+  if (can_tell_holders_) holders_ = std::move(holders);
+}
+
+/// One pass over all descriptors, or a walk of the hash for each namespace that lacks something?
+bool BpfBackend::files_are_cheaper(const Pending& pending) const {
+  if (!programs_->has(Program::task_file)) return false;
+  const double buckets = first_number("/proc/sys/net/ipv4/tcp_ehash_entries", 262144);
+  const double files = first_number("/proc/sys/fs/file-nr", 1e6);
+  return files * kNsPerFile <
+         buckets * kNsPerBucket * static_cast<double>(pending.namespaces().size());
+}
+
+void BpfBackend::walk_namespaces(Pending& pending, const Enter& enter) {
+  const std::set<NetnsId> waiting = pending.namespaces();
+  std::vector<NetnsId> order(waiting.upper_bound(walk_after_), waiting.end());
+  order.insert(order.end(), waiting.begin(), waiting.upper_bound(walk_after_));
+  const std::uint64_t start = monotonic_ns();
+  for (const NetnsId netns : order) {
+    if (!first_sample_ && monotonic_ns() - start > kWalkBudgetNs) {
+      ++walks_put_off_;
+      continue;
+    }
+    if (!enter(netns)) continue;
+    ++walks_;
+    walk_after_ = netns;
+    read_listeners(Program::tcp, pending);
+  }
+}
+
+void BpfBackend::complete(std::vector<RawListener>& listeners, const ReadRequest& request,
+                          const Enter& enter) {
+  holders_.reset();
+  if (listeners.empty() || (!request.syn_queue && !request.holders)) return;
+  Pending pending(listeners);
+  // The pass over the descriptors marks what it finds, so it comes first when it is wanted anyway.
+  const bool files = request.holders && can_tell_holders_;
+  if (files) read_files(pending);
+  if (!request.syn_queue) return;
+  if (!pending.empty() && !first_sample_ && programs_->has(Program::sk_storage)) {
+    read_listeners(Program::sk_storage, pending);
+  }
+  if (!pending.empty() && !files && files_are_cheaper(pending)) read_files(pending);
+  if (!pending.empty()) walk_namespaces(pending, enter);
+  first_sample_ = false;
+}
+
+std::optional<std::vector<ListenerHolder>> BpfBackend::take_holders() {
+  return std::exchange(holders_, std::nullopt);
+}
+
+void BpfBackend::account(RawSelf& self) const {
+  self.connection_hash_walks += walks_;
+  self.lost.emplace_back("marks_refused", programs_->marks_refused());
+  self.lost.emplace_back("walks_put_off", walks_put_off_);
+  self.lost.emplace_back("iterator_errors", read_errors_);
+}
+
+}  // namespace
+
+std::unique_ptr<Backend> make_bpf_backend(std::unique_ptr<BpfPrograms> programs,
+                                          const KernelFacts& facts, const Plan& plan) {
+  return std::make_unique<BpfBackend>(std::move(programs), facts[Feature::sock_diag].have,
+                                      plan.owners_from_bpf);
+}
+
+}  // namespace listenq

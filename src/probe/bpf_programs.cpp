@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// See bpf_programs.h.
+#include "probe/bpf_programs.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "listenq.skel.h"
+#include "probe/light_skeleton.h"
+#include "util/result.h"
+
+namespace listenq {
+namespace {
+
+using Program = BpfPrograms::Program;
+
+/// libbpf's last warning: with an error code alone nobody can mend anything.
+std::string& last_warning() {
+  static std::string text;
+  return text;
+}
+
+int keep_warning(libbpf_print_level level, const char* format, va_list arguments) {
+  if (level != LIBBPF_WARN) return 0;
+  std::array<char, 512> line{};
+  std::vsnprintf(line.data(), line.size(), format, arguments);
+  std::string text = line.data();
+  text.resize(text.find_last_not_of("\n") + 1);
+  // One line, without the verifier's log: it is for a sentence in --explain.
+  last_warning() = text.substr(0, text.find('\n'));
+  return 0;
+}
+
+class LightPrograms final : public BpfPrograms {
+ public:
+  explicit LightPrograms(const listenq_light_programs& programs) : programs_(programs) {}
+  ~LightPrograms() override { listenq_light_destroy(&programs_); }
+
+  [[nodiscard]] std::uint64_t marks_refused() const override { return *programs_.marks_refused; }
+
+ protected:
+  [[nodiscard]] int fd(Program program) const override {
+    switch (program) {
+      case Program::tcp:
+        return programs_.iter_tcp;
+      case Program::task_file:
+        return programs_.iter_task_file;
+      case Program::sk_storage:
+        return programs_.iter_sk_storage;
+    }
+    return -1;
+  }
+  [[nodiscard]] int map_fd() const override { return programs_.marked; }
+
+ private:
+  listenq_light_programs programs_;
+};
+
+/// A subset of the programs and what they may use. Tried in the order of kProfiles, which goes from
+/// all to what 5.10 has; decided by loading, because distributions backport.
+struct Profile {
+  bool cookie_helper;
+  bool task_file;
+  bool marks;
+};
+
+constexpr std::array kProfiles = {
+    Profile{true, true, true},    Profile{true, true, false},  Profile{true, false, true},
+    Profile{false, true, false},  Profile{true, false, false}, Profile{false, false, false},
+};
+
+class FullPrograms final : public BpfPrograms {
+ public:
+  /// nullptr when the kernel does not take the profile; errno is set.
+  static std::unique_ptr<FullPrograms> load(const Profile& profile) {
+    listenq_bpf* skeleton = listenq_bpf__open();
+    if (skeleton == nullptr) return nullptr;
+    auto programs = std::unique_ptr<FullPrograms>(new FullPrograms(skeleton));
+    skeleton->rodata->listenq_cookie_helper = profile.cookie_helper ? 1 : 0;
+    skeleton->rodata->listenq_mark = profile.marks ? 1 : 0;
+    bpf_program__set_autoload(skeleton->progs.iter__task_file, profile.task_file);
+    bpf_program__set_autoload(skeleton->progs.iter__sk_storage, profile.marks);
+    if (listenq_bpf__load(skeleton) != 0) return nullptr;
+    return programs;
+  }
+  ~FullPrograms() override { listenq_bpf__destroy(skeleton_); }
+
+  [[nodiscard]] std::uint64_t marks_refused() const override {
+    return skeleton_->bss->listenq_marks_refused;
+  }
+
+ protected:
+  [[nodiscard]] int fd(Program program) const override {
+    switch (program) {
+      case Program::tcp:
+        return bpf_program__fd(skeleton_->progs.iter__tcp);
+      case Program::task_file:
+        return bpf_program__fd(skeleton_->progs.iter__task_file);
+      case Program::sk_storage:
+        return bpf_program__fd(skeleton_->progs.iter__sk_storage);
+    }
+    return -1;
+  }
+  [[nodiscard]] int map_fd() const override { return bpf_map__fd(skeleton_->maps.marked); }
+
+ private:
+  explicit FullPrograms(listenq_bpf* skeleton) : skeleton_(skeleton) {}
+  listenq_bpf* skeleton_;
+};
+
+void set(KernelFacts& facts, Feature feature, bool have, const std::string& why_not) {
+  if (!facts[feature].why_not.empty() && !facts[feature].have && !have) return;  // known before
+  facts[feature] = {have, have ? std::string() : why_not};
+}
+
+/// Features that the caller has switched off: denied with a reason before anything was tried.
+bool denied(const KernelFacts& facts, Feature feature) {
+  return !facts[feature].have && !facts[feature].why_not.empty();
+}
+
+}  // namespace
+
+std::unique_ptr<BpfPrograms> BpfPrograms::load(KernelFacts& facts) {
+  libbpf_set_print(keep_warning);
+  if (denied(facts, Feature::bpf) || denied(facts, Feature::iter_tcp)) return nullptr;
+
+  const bool anything_denied = denied(facts, Feature::cookie_helper) ||
+                               denied(facts, Feature::iter_task_file) ||
+                               denied(facts, Feature::iter_sk_storage);
+  if (!denied(facts, Feature::light_skeleton) && !anything_denied) {
+    listenq_light_programs light{};
+    const int error = listenq_light_load(&light);
+    set(facts, Feature::light_skeleton, error == 0,
+        fmt::format("the kernel does not relocate programs itself ({})", errno_text(-error)));
+    if (error == 0) {
+      for (const Feature feature : {Feature::cookie_helper, Feature::iter_tcp,
+                                    Feature::iter_task_file, Feature::iter_sk_storage}) {
+        set(facts, feature, true, "");
+      }
+      return std::make_unique<LightPrograms>(light);
+    }
+  }
+
+  std::string why_not;
+  for (const Profile& profile : kProfiles) {
+    if ((profile.cookie_helper && denied(facts, Feature::cookie_helper)) ||
+        (profile.task_file && denied(facts, Feature::iter_task_file)) ||
+        (profile.marks && denied(facts, Feature::iter_sk_storage))) {
+      continue;
+    }
+    errno = 0;
+    auto programs = FullPrograms::load(profile);
+    const int error = errno;
+    if (!programs) {
+      why_not = fmt::format("the kernel does not load it ({})", errno_text(error));
+      if (error == EPERM) break;  // nothing else would be permitted either
+      continue;
+    }
+    set(facts, Feature::iter_tcp, true, "");
+    set(facts, Feature::cookie_helper, profile.cookie_helper, why_not);
+    set(facts, Feature::iter_task_file, profile.task_file, why_not);
+    set(facts, Feature::iter_sk_storage, profile.marks, why_not);
+    return programs;
+  }
+  if (!last_warning().empty()) why_not += "; " + last_warning();
+  for (const Feature feature : {Feature::iter_tcp, Feature::cookie_helper, Feature::iter_task_file,
+                                Feature::iter_sk_storage}) {
+    set(facts, feature, false, why_not);
+  }
+  return nullptr;
+}
+
+std::string BpfPrograms::read(Program program, std::size_t record_size, const Take& take) {
+  Fd& link = links_[static_cast<std::size_t>(program)];
+  if (!link) {
+    LIBBPF_OPTS(bpf_link_create_opts, options);
+    bpf_iter_link_info info{};
+    if (program == Program::sk_storage) {
+      info.map.map_fd = static_cast<__u32>(map_fd());
+      options.iter_info = &info;
+      options.iter_info_len = sizeof(info);
+    }
+    link = Fd(bpf_link_create(fd(program), 0, BPF_TRACE_ITER, &options));
+    if (!link) return fmt::format("no iterator link: {}", errno_text(errno));
+  }
+  // The network namespace of an iterator is that of the thread which makes this descriptor.
+  const Fd iterator(bpf_iter_create(link.get()));
+  if (!iterator) return fmt::format("no iterator: {}", errno_text(errno));
+
+  static thread_local std::array<char, 64 * 1024> buffer;
+  std::size_t held = 0;
+  for (;;) {
+    const ssize_t got = ::read(iterator.get(), buffer.data() + held, buffer.size() - held);
+    if (got < 0 && errno == EINTR) continue;
+    // iter__tcp ends its walk on purpose by EAGAIN, after all that it had was read.
+    if (got < 0 && errno == EAGAIN) return held == 0 ? "" : "the iterator stopped inside a record";
+    if (got < 0) return fmt::format("reading the iterator: {}", errno_text(errno));
+    if (got == 0) return held == 0 ? "" : "the iterator stopped inside a record";
+    held += static_cast<std::size_t>(got);
+    std::size_t used = 0;
+    for (; held - used >= record_size; used += record_size) take(buffer.data() + used);
+    std::memmove(buffer.data(), buffer.data() + used, held - used);
+    held -= used;
+  }
+}
+
+}  // namespace listenq

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The BPF iterators, loaded in the best way this kernel takes; the only code that knows libbpf and
+// the skeletons. The BPF backend reads through it.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "probe/plan.h"
+#include "util/fd.h"
+
+namespace listenq {
+
+class BpfPrograms {
+ public:
+  virtual ~BpfPrograms() = default;
+  BpfPrograms(const BpfPrograms&) = delete;
+  BpfPrograms& operator=(const BpfPrograms&) = delete;
+
+  /// Loads what the kernel takes, best first, and writes into `facts` what it found (the BPF
+  /// features only). A feature that `facts` already denies is not tried. nullptr: nothing loads.
+  [[nodiscard]] static std::unique_ptr<BpfPrograms> load(KernelFacts& facts);
+
+  enum class Program : std::uint8_t { tcp, task_file, sk_storage };
+
+  /// Runs the iterator to its end in the calling thread's network namespace and hands over each
+  /// record (`record_size` bytes, valid during the call). The text of an error, or "".
+  using Take = std::function<void(const void*)>;
+  [[nodiscard]] std::string read(Program program, std::size_t record_size, const Take& take);
+
+  [[nodiscard]] bool has(Program program) const { return fd(program) >= 0; }
+
+  /// Marks that the kernel refused since the start.
+  [[nodiscard]] virtual std::uint64_t marks_refused() const = 0;
+
+ protected:
+  BpfPrograms() = default;
+  [[nodiscard]] virtual int fd(Program program) const = 0;  ///< of the program; -1: not loaded
+  [[nodiscard]] virtual int map_fd() const = 0;             ///< of the marks
+
+ private:
+  std::array<Fd, 3> links_;
+};
+
+}  // namespace listenq

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// See kernel_facts.h.
+#include "probe/kernel_facts.h"
+
+#include <linux/capability.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdlib>
+#include <string>
+#include <utility>
+
+#include "probe/bpf_backend.h"
+#include "probe/bpf_programs.h"
+#include "probe/diag_backend.h"
+#include "util/text.h"
+
+namespace listenq {
+namespace {
+
+/// The inode number of the initial pid namespace (PROC_PID_INIT_INO, part of the ABI).
+constexpr std::string_view kInitialPidNamespace = "pid:[4026531836]";
+
+std::uint64_t effective_capabilities() {
+  const auto status = read_small_file("/proc/self/status");
+  if (!status) return 0;
+  constexpr std::string_view kKey = "CapEff:";
+  const std::size_t at = status->find(kKey);
+  if (at == std::string::npos) return 0;
+  return std::strtoull(status->c_str() + at + kKey.size(), nullptr, 16);
+}
+
+Fact bpf_fact(std::uint64_t capabilities) {
+  const auto has = [&](unsigned bit) { return (capabilities >> bit & 1U) != 0; };
+  if (!has(CAP_SYS_ADMIN) && !(has(CAP_BPF) && has(CAP_PERFMON))) {
+    return {false, "it needs root (CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN)"};
+  }
+  if (::access("/sys/kernel/btf/vmlinux", R_OK) != 0) {
+    return {false, "the kernel has no BTF (/sys/kernel/btf/vmlinux, CONFIG_DEBUG_INFO_BTF)"};
+  }
+  return {true, ""};
+}
+
+Fact pid_namespace_fact() {
+  std::array<char, 64> target{};
+  const ssize_t length = ::readlink("/proc/self/ns/pid", target.data(), target.size());
+  const bool initial =
+      length > 0 && std::string_view(target.data(), static_cast<std::size_t>(length)) ==
+                        kInitialPidNamespace;
+  if (initial) return {true, ""};
+  return {false, "this is not the initial pid namespace, so BPF would give other process ids"};
+}
+
+/// A refused load has a reason that errno does not tell.
+void explain_lockdown(KernelFacts& facts) {
+  const auto lockdown = read_small_file("/sys/kernel/security/lockdown");
+  if (!lockdown || lockdown->find("[confidentiality]") == std::string::npos) return;
+  for (const Feature feature : {Feature::iter_tcp, Feature::iter_task_file,
+                                Feature::iter_sk_storage, Feature::cookie_helper}) {
+    Fact& fact = facts[feature];
+    if (!fact.have) fact.why_not = "the kernel is locked down (lockdown=confidentiality)";
+  }
+}
+
+}  // namespace
+
+KernelFacts host_facts() {
+  KernelFacts facts;
+  const std::uint64_t capabilities = effective_capabilities();
+  facts[Feature::bpf] = bpf_fact(capabilities);
+  facts[Feature::init_pid_namespace] = pid_namespace_fact();
+  const bool admin = (capabilities >> static_cast<unsigned>(CAP_SYS_ADMIN) & 1U) != 0;
+  facts[Feature::namespaces] = {
+      admin, admin ? "" : "entering other network namespaces needs root (CAP_SYS_ADMIN)"};
+  std::string why_not = sock_diag_missing();
+  facts[Feature::sock_diag] = {why_not.empty(), std::move(why_not)};
+  return facts;
+}
+
+Result<Probe> open_probe(const ProbeOptions& options) {
+  Probe probe;
+  probe.facts = host_facts();
+  for (const Feature feature : options.disabled) {
+    probe.facts[feature] = {false, "switched off by --no-feature"};
+  }
+  std::unique_ptr<BpfPrograms> programs;
+  const bool spared = options.backend == BackendChoice::automatic && !options.bpf_wanted &&
+                      probe.facts[Feature::sock_diag].have;
+  if (options.backend == BackendChoice::iter ||
+      (options.backend == BackendChoice::automatic && !spared)) {
+    if (probe.facts[Feature::bpf].have) {
+      programs = BpfPrograms::load(probe.facts);
+      if (!programs) explain_lockdown(probe.facts);
+    }
+  }
+  auto plan = make_plan(probe.facts, options.backend);
+  if (!plan) return tl::unexpected<Error>(plan.error());
+  probe.plan = std::move(*plan);
+  if (spared) probe.plan.why_not_better.clear();
+  probe.backend = probe.plan.backend == BackendChoice::iter
+                      ? make_bpf_backend(std::move(programs), probe.facts, probe.plan)
+                      : make_diag_backend();
+  return probe;
+}
+
+}  // namespace listenq

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What this host can do (facts, found by trying), and what follows (the plan, pure). Every field
+// needs something (Need in model/fields.h); the plan says what feeds it here, or why nothing does.
+// `--explain` prints it, the tests make it over invented facts.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/fields.h"
+#include "util/result.h"
+
+namespace listenq {
+
+/// Ways of reading that may be missing, each by itself. The names are those of --no-feature.
+enum class Feature : std::uint8_t {
+  sock_diag,         ///< NETLINK_SOCK_DIAG answers for TCP
+  bpf,               ///< bpf() may be called and the kernel has BTF
+  light_skeleton,    ///< the kernel relocates our programs itself (5.17): starts faster
+  cookie_helper,     ///< bpf_get_socket_cookie() in iterators (5.12)
+  iter_tcp,          ///< iter/tcp loads
+  iter_task_file,    ///< iter/task_file with bpf_sock_from_file() loads (5.11)
+  iter_sk_storage,   ///< iter/bpf_sk_storage_map and marks on sockets load (5.11)
+  init_pid_namespace,  ///< process ids of iter/task_file are the ones we see
+  namespaces,        ///< setns() into other network namespaces is allowed
+  count_,
+};
+
+inline constexpr std::size_t kFeatures = static_cast<std::size_t>(Feature::count_);
+inline constexpr std::size_t kNeeds = static_cast<std::size_t>(Need::count_);
+
+[[nodiscard]] std::string_view feature_name(Feature feature);
+
+/// By its name, or the group name "iter" for all that the iter backend stands on.
+[[nodiscard]] Result<std::vector<Feature>> parse_features(std::string_view list);
+
+struct Fact {
+  bool have = false;
+  std::string why_not;  ///< a clause: "the kernel has no BTF (CONFIG_DEBUG_INFO_BTF)"
+};
+
+struct KernelFacts {
+  std::array<Fact, kFeatures> features;
+
+  [[nodiscard]] const Fact& operator[](Feature feature) const {
+    return features[static_cast<std::size_t>(feature)];
+  }
+  [[nodiscard]] Fact& operator[](Feature feature) {
+    return features[static_cast<std::size_t>(feature)];
+  }
+};
+
+enum class BackendChoice : std::uint8_t { automatic, fentry, kprobe, portable, iter, diag };
+
+[[nodiscard]] Result<BackendChoice> parse_backend(std::string_view name);
+
+struct Source {
+  std::string feeds;    ///< the hook or file; empty: nothing
+  std::string why_not;  ///< when nothing does
+};
+
+struct Plan {
+  BackendChoice backend = BackendChoice::diag;  ///< iter or diag
+  std::string why_not_better;  ///< of an automatic choice: why the backend is no more than diag
+  bool owners_from_bpf = false;
+  std::array<Source, kNeeds> sources;
+
+  [[nodiscard]] const Source& source(Need need) const {
+    return sources[static_cast<std::size_t>(need)];
+  }
+};
+
+/// Pure. An error when the forced backend can't be had.
+[[nodiscard]] Result<Plan> make_plan(const KernelFacts& facts, BackendChoice choice);
+
+[[nodiscard]] std::string_view backend_name(BackendChoice choice);
+
+}  // namespace listenq
