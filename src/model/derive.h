@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Sample after Sample in, Snapshot after Snapshot out: rates, fills, which limit applies and what set
-// it, groups, what was closed meanwhile. Knows nothing of the kernel; live and replay use it alike.
+// Sample after Sample in, Snapshot after Snapshot out: rates, fills, which limit applies and what
+// set it, groups, what was closed meanwhile. Knows nothing of the kernel; live and replay use it
+// alike.
 #pragma once
 
 #include <deque>
+#include <map>
 #include <memory>
 #include <unordered_map>
 
@@ -14,37 +16,57 @@ namespace listenq {
 
 class Deriver {
  public:
-  /// Never fails. Samples must come in the order of their monotonic time; one that does not (a
-  /// recording put together from two) starts the rates anew.
+  /// Never fails. Samples must come in the order of their monotonic time and from one machine; one
+  /// that does not (a recording put together from two) starts the rates anew.
   [[nodiscard]] std::shared_ptr<const Snapshot> derive(std::shared_ptr<const Sample> sample);
 
  private:
-  struct History;
+  enum class Identity : std::uint8_t { cookie, inode, address };
   struct Key {
+    std::uint64_t id = 0;  ///< of the kind that the kernel gave
     std::uint32_t netns = 0;
-    std::uint64_t id = 0;  ///< cookie; inode where the kernel gave no cookie
+    std::uint16_t port = 0;  ///< an inode number can come again with another socket
+    Identity identity = Identity::cookie;
     bool operator==(const Key&) const = default;
   };
   struct KeyHash {
     std::size_t operator()(const Key& key) const;
   };
   struct History {
-    std::optional<double> first_seen_seconds;  ///< monotonic; nullopt: was there when we came
-    std::size_t row = 0;                       ///< in the previous Snapshot
-    std::uint64_t sample = 0;                  ///< number of the last sample that held it
-    bool clamped = false;                      ///< seen with limit == somaxconn
-    std::uint32_t clamped_limit = 0;
+    std::uint64_t sample = 0;                    ///< number of the last sample that held it
+    std::optional<std::uint64_t> first_seen_ns;  ///< monotonic; nullopt: was there when we came
+    std::optional<std::uint32_t> sk_drops;       ///< the last that could be read
+    std::uint64_t sk_drops_ns = 0;               ///< monotonic, when that was
+    std::optional<std::uint32_t> clamped_limit;  ///< seen with this limit == somaxconn
+  };
+  struct NamespaceHistory {
+    std::uint64_t sample = 0;  ///< number of the last sample that held it
+    bool seen_before = false;  ///< in an earlier sample than that
+    std::size_t row = 0;       ///< in the Snapshot of that sample
+    std::optional<MibCounters> first_mib;
+  };
+  struct Unread {
+    std::shared_ptr<const Snapshot> last;  ///< the last that held the namespace
+    std::uint64_t wall_ns = 0;             ///< of the first sample that did not
   };
 
   static Key key_of(const RawListener& raw);
-  void derive_listener(ListenerRow& row, const RawListener& raw, std::size_t index);
-  void close_missing(Snapshot& snapshot);
+  [[nodiscard]] bool continues(const Sample& sample) const;
+  void restart();
   void derive_namespaces(Snapshot& snapshot);
+  void derive_listeners(Snapshot& snapshot);
+  void derive_history(ListenerRow& row, bool seen_netns_before, std::uint64_t now_ns);
+  [[nodiscard]] bool holds(NetnsId netns) const;
+  [[nodiscard]] bool is_missing(const ListenerRow& row) const;
+  void close_missing(const Snapshot& snapshot);
+  void close_row(const ListenerRow& row, std::uint64_t wall_ns);
 
   std::uint64_t samples_ = 0;
+  std::size_t seen_ = 0;  ///< entries of history_ that the newest sample holds
   std::shared_ptr<const Snapshot> previous_;
   std::unordered_map<Key, History, KeyHash> history_;
-  std::unordered_map<std::uint32_t, MibCounters> first_mib_;
+  std::unordered_map<std::uint32_t, NamespaceHistory> namespaces_;
+  std::map<NetnsId, Unread> unread_;
   std::deque<std::shared_ptr<const ClosedListener>> closed_;
 };
 
@@ -56,7 +78,7 @@ class Deriver {
 
 /// Container id and pod uid found in a cgroup path; empty when there is none.
 struct CgroupNames {
-  std::string_view container;  ///< 64 or more hex digits, into the path
+  std::string_view container;  ///< into the path
   std::string pod;             ///< with dashes, as Kubernetes prints it
 };
 [[nodiscard]] CgroupNames names_in_cgroup(std::string_view path);

@@ -19,21 +19,23 @@ namespace listenq {
 
 enum class Kind : std::uint8_t { label, gauge, counter, rate, ratio, histogram };
 
+enum class Type : std::uint8_t { text, number, boolean, list, histogram };
+
 enum class Unit : std::uint8_t { none, count, per_second, seconds, ratio };
 
 /// What must be read so that a field has a value. `--explain` prints, per need, what feeds it here
 /// or why nothing does; a sample leaves out what no shown field needs.
 enum class Need : std::uint8_t {
-  listener,    ///< identity, accept queue and limit: every backend
-  sk_drops,    ///< the socket's raw drop counter
-  syn_queue,   ///< lengths inside icsk_accept_queue: only BPF reads them
-  owner,       ///< processes that hold the socket
-  cgroup,      ///< of the owner, else of the socket
-  sysctl,      ///< /proc/sys/net of the namespace
-  watching,    ///< at least two samples
-  listen_call, ///< listen() seen as it happens
-  counters,    ///< events counted in the kernel
-  latency,     ///< times measured in the kernel
+  listener,     ///< identity, accept queue and limit: every backend
+  sk_drops,     ///< the socket's raw drop counter
+  syn_queue,    ///< lengths inside icsk_accept_queue: only BPF reads them
+  owner,        ///< processes that hold the socket
+  cgroup,       ///< of the owner, else of the socket
+  sysctl,       ///< /proc/sys/net of the namespace
+  watching,     ///< at least two samples; every rate needs them besides
+  listen_call,  ///< listen() seen as it happens
+  counters,     ///< events counted in the kernel
+  latency,      ///< times measured in the kernel
   count_,
 };
 
@@ -47,6 +49,7 @@ struct Field {
   std::string_view id;     ///< JSON key, CSV header, name in --columns, --sort, --filter
   std::string_view title;  ///< column title on the screen and in the text table
   Kind kind;
+  Type type;  ///< of the value, when it is there: text goes to the left, numbers to the right
   Unit unit;
   Need need;
   std::string_view help;  ///< one sentence: --list-fields, docs/fields.md, help on the screen
@@ -62,10 +65,11 @@ struct Field {
 /// "a,b,c" -> fields; an unknown id is a usage error that names the nearest known one.
 [[nodiscard]] Result<std::vector<const Field*>> parse_columns(std::string_view list);
 
-/// As a table shows it: "-" when absent; escaped by printable(); lists joined by ",".
+/// As a table shows it: "-" when absent; escaped by printable(); lists joined by ","; ratios in
+/// percent, rounded down so that 100% means full; times with their unit.
 [[nodiscard]] std::string display(const Field& field, const Value& value);
 
-/// Without loss, for CSV: "" when absent.
+/// The value as it is, for CSV: "" when absent; escaped by printable(); lists joined by " ".
 [[nodiscard]] std::string plain(const Value& value);
 
 /// Three-way for sorting: absent sorts below everything; text by bytes, numbers by value.
@@ -76,7 +80,8 @@ struct SortKey {
   bool ascending = false;
 };
 
-/// "id" or "id:asc" or "id:desc". Without a direction text goes ascending, numbers descending.
+/// "id" or "id:asc" or "id:desc". Without a direction labels (address, port, process) go ascending,
+/// what is measured goes descending.
 [[nodiscard]] Result<SortKey> parse_sort(std::string_view text);
 
 /// Sorts pointers to rows; stable, ties by namespace, port and address.
@@ -84,6 +89,9 @@ void sort_rows(std::vector<const ListenerRow*>& rows, const SortKey& key);
 
 /// The address as text; a bound device follows as %dev.
 [[nodiscard]] std::string address_text(const RawListener& raw);
+
+/// A usage error's sentence for a field that does not exist; names the nearest that does.
+[[nodiscard]] std::string unknown_field(std::string_view id);
 
 /// What a field is made of, for --list-fields and docs/fields.md.
 [[nodiscard]] std::string_view kind_name(Kind kind);

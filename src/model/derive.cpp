@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// First what follows from one sample alone, then what follows from its history. Runs for every
+// listener at every interval, so nothing here allocates for a listener that was there before.
+#include "model/derive.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace listenq {
+namespace {
+
+constexpr std::size_t kClosedKept = 1000;
+// Defaults of net.core.somaxconn: before Linux 5.4, and since.
+constexpr std::uint32_t kOldSomaxconn = 128;
+constexpr std::uint32_t kNewSomaxconn = 4096;
+
+std::uint64_t mixed(std::uint64_t value) {
+  value = (value ^ (value >> 32U)) * 0x9e3779b97f4a7c15ULL;
+  return value ^ (value >> 29U);
+}
+
+std::uint64_t address_hash(const RawListener& raw) {
+  std::uint64_t high = 0;
+  std::uint64_t low = 0;
+  std::memcpy(&high, raw.address.data(), sizeof high);
+  std::memcpy(&low, raw.address.data() + sizeof high, sizeof low);
+  return mixed(high ^ mixed(low));
+}
+
+/// Who shares this among listeners is one SO_REUSEPORT group.
+bool same_endpoint(const RawListener& a, const RawListener& b) {
+  return a.port == b.port && a.netns == b.netns && a.family == b.family && a.address == b.address &&
+         a.interface == b.interface;
+}
+
+/// The number of listeners at each row's endpoint: a hash table of the first row of each group,
+/// open addressing, twice as many slots as rows.
+void count_groups(std::vector<ListenerRow>& rows) {
+  std::size_t slots = 16;
+  while (slots < rows.size() * 2) slots *= 2;
+  std::vector<ListenerRow*> first(slots, nullptr);
+  std::vector<ListenerRow*> group(rows.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const RawListener& raw = *rows[i].raw;
+    std::uint64_t place = (std::uint64_t{number(raw.netns)} << 16U) | raw.port;
+    place = mixed(place ^ address_hash(raw));
+    std::size_t slot = static_cast<std::size_t>(place) & (slots - 1);
+    while (first[slot] != nullptr && !same_endpoint(*first[slot]->raw, raw)) {
+      slot = (slot + 1) & (slots - 1);
+    }
+    if (first[slot] == nullptr) {
+      first[slot] = &rows[i];
+    } else {
+      ++first[slot]->reuseport;
+    }
+    group[i] = first[slot];
+  }
+  for (std::size_t i = 0; i < rows.size(); ++i) rows[i].reuseport = group[i]->reuseport;
+}
+
+void set_owner(ListenerRow& row, const OwnerTable& owners) {
+  const auto range = owners.by_inode.find(row.raw->inode);
+  if (row.raw->inode == 0 || range == owners.by_inode.end() || range->second.count == 0) return;
+  row.pids = std::span(owners.pids).subspan(range->second.first, range->second.count);
+  const auto process = owners.processes.find(row.pids.front());
+  if (process != owners.processes.end()) row.process = &process->second;
+}
+
+/// `like` is the row before: neighbours often share a process, and then these names too.
+void set_cgroup(ListenerRow& row, const ListenerRow* like, std::deque<std::string>& pods) {
+  const std::optional<std::string>& path =
+      row.process && row.process->cgroup ? row.process->cgroup : row.raw->cgroup;
+  if (!path) return;
+  row.cgroup = *path;
+  if (like != nullptr && like->cgroup && like->cgroup->data() == path->data()) {
+    row.container = like->container;
+    row.pod = like->pod;
+    return;
+  }
+  CgroupNames names = names_in_cgroup(*path);
+  row.container = names.container;
+  if (!names.pod.empty()) row.pod = pods.emplace_back(std::move(names.pod));
+}
+
+void set_queues(ListenerRow& row) {
+  const RawListener& raw = *row.raw;
+  row.accept_queue_fill = static_cast<double>(raw.accept_queue_len) /
+                          (static_cast<double>(raw.accept_queue_limit) + 1.0);
+  row.syn_queue_limit = applying_syn_queue_limit(raw.accept_queue_limit, row.netns->raw->sysctls);
+  if (!row.syn_queue_limit || !raw.syn_queue_len) return;
+  // A limit of 0 holds one request on most kernels, none on older ones.
+  row.syn_queue_fill = static_cast<double>(*raw.syn_queue_len) /
+                       static_cast<double>(std::max(*row.syn_queue_limit, 1U));
+}
+
+/// listen() cuts the backlog to somaxconn once; a later change of somaxconn leaves the limit alone.
+/// So equality tells what cut it, and `clamped` remembers that it was equal once.
+void set_limit_origin(ListenerRow& row, std::optional<std::uint32_t>& clamped) {
+  const std::uint32_t limit = row.raw->accept_queue_limit;
+  if (clamped && *clamped != limit) clamped.reset();
+  const auto& somaxconn = row.netns->raw->sysctls.somaxconn;
+  if (somaxconn == std::int64_t{limit}) clamped = limit;
+  if (clamped) {
+    row.limit_set_by = LimitSetBy::somaxconn;
+    if (somaxconn) row.somaxconn_raised_since = *somaxconn > std::int64_t{limit};
+    return;
+  }
+  const bool was_default = limit == kOldSomaxconn || limit == kNewSomaxconn;
+  if (!somaxconn || std::int64_t{limit} >= *somaxconn || was_default) return;
+  row.limit_set_by = LimitSetBy::application;
+  row.somaxconn_raised_since = false;
+}
+
+/// What each counter gained. One that went back was reset or is no counter (CurrEstab): left out.
+MibCounters gained(const MibCounters& now, const MibCounters& first) {
+  MibCounters result;
+  result.reserve(now.size());
+  for (std::size_t i = 0; i < now.size(); ++i) {
+    const auto same_name = [&](const auto& counter) { return counter.first == now[i].first; };
+    const bool same_place = i < first.size() && same_name(first[i]);
+    const auto base = same_place ? first.begin() + static_cast<std::ptrdiff_t>(i)
+                                 : std::find_if(first.begin(), first.end(), same_name);
+    if (base == first.end() || base->second > now[i].second) continue;
+    result.emplace_back(now[i].first, now[i].second - base->second);
+  }
+  return result;
+}
+
+}  // namespace
+
+std::optional<std::uint32_t> applying_syn_queue_limit(std::uint32_t limit, const Sysctls& sysctls) {
+  if (!sysctls.tcp_syncookies || *sysctls.tcp_syncookies == 2) return std::nullopt;
+  if (*sysctls.tcp_syncookies != 0) return limit;
+  if (!sysctls.tcp_max_syn_backlog) return std::nullopt;
+  const std::int64_t most = *sysctls.tcp_max_syn_backlog;
+  // The kernel computes with int; below 1 it refuses all that it may refuse.
+  const std::int64_t three_quarters = most > 0 ? most - (most >> 2U) : 0;
+  return static_cast<std::uint32_t>(std::min<std::int64_t>(limit, three_quarters));
+}
+
+std::size_t Deriver::KeyHash::operator()(const Key& key) const {
+  const std::uint64_t place = (std::uint64_t{key.netns} << 16U) | key.port;
+  return static_cast<std::size_t>(mixed(key.id ^ mixed(place)));
+}
+
+Deriver::Key Deriver::key_of(const RawListener& raw) {
+  Key key{0, number(raw.netns), raw.port, Identity::cookie};
+  if (raw.cookie) {
+    key.id = number(*raw.cookie);
+  } else if (raw.inode != 0) {
+    key.id = raw.inode;
+    key.identity = Identity::inode;
+  } else {
+    key.id = address_hash(raw);
+    key.identity = Identity::address;
+  }
+  return key;
+}
+
+std::shared_ptr<const Snapshot> Deriver::derive(std::shared_ptr<const Sample> sample) {
+  auto snapshot = std::make_shared<Snapshot>();
+  snapshot->sample = std::move(sample);
+  const Sample& now = *snapshot->sample;
+  if (previous_ && !continues(now)) restart();
+  ++samples_;
+  if (previous_) {
+    snapshot->interval_seconds =
+        static_cast<double>(now.monotonic_ns - previous_->sample->monotonic_ns) / 1e9;
+  }
+  derive_namespaces(*snapshot);
+  derive_listeners(*snapshot);
+  close_missing(*snapshot);
+  snapshot->closed.assign(closed_.begin(), closed_.end());
+  previous_ = snapshot;
+  return snapshot;
+}
+
+bool Deriver::continues(const Sample& sample) const {
+  const Sample& before = *previous_->sample;
+  return sample.monotonic_ns > before.monotonic_ns && sample.host == before.host &&
+         sample.kernel == before.kernel;
+}
+
+/// What closed before stays known; whether the rest closed since nobody can tell.
+void Deriver::restart() {
+  previous_.reset();
+  history_.clear();
+  namespaces_.clear();
+  unread_.clear();
+}
+
+void Deriver::derive_namespaces(Snapshot& snapshot) {
+  const Sample& sample = *snapshot.sample;
+  const auto enter = [&](NetnsId netns) -> NamespaceHistory& {
+    NamespaceHistory& history = namespaces_[number(netns)];
+    if (history.sample != samples_) {
+      history.seen_before = history.sample != 0;
+      history.sample = samples_;
+      history.row = snapshot.namespaces.size();
+    }
+    return history;
+  };
+  snapshot.namespaces.reserve(sample.namespaces.size());
+  for (const RawNamespace& raw : sample.namespaces) {
+    NamespaceHistory& history = enter(raw.netns);
+    NamespaceRow& row = snapshot.namespaces.emplace_back();
+    row.raw = &raw;
+    if (!raw.mib) continue;
+    if (history.first_mib) {
+      row.mib_since_start = gained(*raw.mib, *history.first_mib);
+    } else {
+      history.first_mib = raw.mib;
+    }
+  }
+  // One that was not listed and yet holds a listener came to be in between.
+  std::optional<NetnsId> last;
+  for (const RawListener& raw : sample.listeners) {
+    if (last == raw.netns || holds(raw.netns)) {
+      last = raw.netns;
+      continue;
+    }
+    enter(raw.netns);
+    RawNamespace& unlisted = snapshot.unlisted_namespaces.emplace_back();
+    unlisted.netns = raw.netns;
+    snapshot.namespaces.emplace_back().raw = &unlisted;
+  }
+}
+
+void Deriver::derive_listeners(Snapshot& snapshot) {
+  const Sample& sample = *snapshot.sample;
+  snapshot.listeners.resize(sample.listeners.size());
+  history_.reserve(sample.listeners.size());
+  seen_ = 0;
+  const ListenerRow* before = nullptr;
+  const NamespaceHistory* netns = nullptr;
+  for (std::size_t i = 0; i < snapshot.listeners.size(); ++i) {
+    ListenerRow& row = snapshot.listeners[i];
+    row.raw = &sample.listeners[i];
+    if (before == nullptr || before->raw->netns != row.raw->netns) {
+      netns = &namespaces_.at(number(row.raw->netns));
+    }
+    row.netns = &snapshot.namespaces[netns->row];
+    if (sample.owners) set_owner(row, *sample.owners);
+    set_cgroup(row, before, snapshot.pods);
+    set_queues(row);
+    derive_history(row, netns->seen_before, sample.monotonic_ns);
+    before = &row;
+  }
+  count_groups(snapshot.listeners);
+}
+
+void Deriver::derive_history(ListenerRow& row, bool seen_netns_before, std::uint64_t now_ns) {
+  const auto [entry, is_new] = history_.try_emplace(key_of(*row.raw));
+  History second;  // two rows of one key: nothing tells which of them has the history
+  const bool is_second = !is_new && entry->second.sample == samples_;
+  History& history = is_second ? second : entry->second;
+  if (!is_second) ++seen_;
+  history.sample = samples_;
+  if (is_new && previous_ && seen_netns_before) history.first_seen_ns = now_ns;
+  if (history.first_seen_ns) {
+    row.state_age_seconds = static_cast<double>(now_ns - *history.first_seen_ns) / 1e9;
+  }
+  set_limit_origin(row, history.clamped_limit);
+  if (!row.raw->sk_drops) return;
+  if (history.sk_drops) {
+    // The counter wraps. What would be a step of more than half its range is one backwards: not the
+    // socket that was there before.
+    const std::uint32_t step = *row.raw->sk_drops - *history.sk_drops;
+    if (step <= 0x7fff'ffffU) {
+      row.sk_drops_per_second =
+          static_cast<double>(step) / (static_cast<double>(now_ns - history.sk_drops_ns) / 1e9);
+    }
+  }
+  history.sk_drops = row.raw->sk_drops;
+  history.sk_drops_ns = now_ns;
+}
+
+bool Deriver::holds(NetnsId netns) const {
+  const auto entry = namespaces_.find(number(netns));
+  return entry != namespaces_.end() && entry->second.sample == samples_;
+}
+
+bool Deriver::is_missing(const ListenerRow& row) const {
+  const auto entry = history_.find(key_of(*row.raw));
+  return entry != history_.end() && entry->second.sample != samples_;
+}
+
+/// A namespace that is missing as a whole is gone, or could not be read this once. Its listeners
+/// get one more sample before they count as closed, at the time they were first missed.
+void Deriver::close_missing(const Snapshot& snapshot) {
+  const std::uint64_t now = snapshot.sample->wall_ns;
+  if (history_.size() == seen_) {
+    unread_.clear();
+  } else {
+    const auto unread = std::exchange(unread_, {});
+    for (const auto& [netns, missed] : unread) {
+      for (const ListenerRow& row : missed.last->listeners) {
+        if (row.raw->netns != netns || !is_missing(row)) continue;
+        close_row(row, holds(netns) ? now : missed.wall_ns);
+      }
+    }
+    if (previous_) {
+      for (const ListenerRow& row : previous_->listeners) {
+        if (!is_missing(row)) continue;
+        if (holds(row.raw->netns)) {
+          close_row(row, now);
+        } else {
+          unread_.try_emplace(row.raw->netns, Unread{previous_, now});
+        }
+      }
+    }
+  }
+  std::erase_if(namespaces_, [&](const auto& entry) { return entry.second.sample + 1 < samples_; });
+}
+
+void Deriver::close_row(const ListenerRow& row, std::uint64_t wall_ns) {
+  closed_.push_back(std::make_shared<const ClosedListener>(row, wall_ns));
+  if (closed_.size() > kClosedKept) closed_.pop_front();
+  history_.erase(key_of(*row.raw));
+}
+
+}  // namespace listenq

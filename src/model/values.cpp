@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How the value of a field is written for people and for CSV, and how two values compare.
+#include <arpa/inet.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <iterator>
+
+#include "model/fields.h"
+#include "util/text.h"
+
+namespace listenq {
+namespace {
+
+constexpr std::string_view kAbsent = "-";
+
+template <class... Ts>
+struct Overloaded : Ts... {
+  using Ts::operator()...;
+};
+template <class... Ts>
+Overloaded(Ts...) -> Overloaded<Ts...>;
+
+std::string joined(std::span<const std::int32_t> list, std::string_view separator) {
+  return fmt::format("{}", fmt::join(list.begin(), list.end(), separator));
+}
+
+/// Rounded down, so that only a full queue shows 100%; what is not quite empty does not show 0%.
+std::string percent_text(double ratio) {
+  if (ratio > 0 && ratio < 0.01) return "<1%";
+  return fmt::format("{:.0f}%", std::floor(ratio * 100.0));
+}
+
+std::string seconds_text(double seconds) {
+  if (seconds <= 0) return "0s";
+  if (seconds < 0.001) return fmt::format("{:.0f}us", seconds * 1e6);
+  if (seconds < 1) return fmt::format("{:.3g}ms", seconds * 1e3);
+  if (seconds < 60) return fmt::format("{:.1f}s", seconds);
+  const auto whole = static_cast<std::uint64_t>(seconds);
+  if (whole < 3600) return fmt::format("{}m{:02}s", whole / 60, whole % 60);
+  if (whole < 86'400) return fmt::format("{}h{:02}m", whole / 3600, whole / 60 % 60);
+  return fmt::format("{}d{:02}h", whole / 86'400, whole / 3600 % 24);
+}
+
+std::string rate_text(double rate) {
+  if (rate >= 100) return fmt::format("{:.0f}", rate);
+  if (rate >= 0.1) return fmt::format("{:.1f}", rate);
+  return fmt::format("{:.2g}", rate);
+}
+
+std::string number_text(const Field& field, double value) {
+  switch (field.unit) {
+    case Unit::ratio:
+      return percent_text(value);
+    case Unit::seconds:
+      return seconds_text(value);
+    case Unit::per_second:
+      return rate_text(value);
+    case Unit::none:
+    case Unit::count:
+      break;
+  }
+  return fmt::format("{}", value);
+}
+
+/// Absent first, then what is a number, then text, lists and histograms.
+int rank(const Value& value) {
+  return std::visit(
+      Overloaded{[](std::monostate) { return 0; }, [](bool) { return 1; },
+                 [](std::uint64_t) { return 1; }, [](double) { return 1; },
+                 [](std::string_view) { return 2; }, [](const std::string&) { return 2; },
+                 [](std::span<const std::int32_t>) { return 3; },
+                 [](const Histogram*) { return 4; }},
+      value);
+}
+
+std::optional<std::uint64_t> as_integer(const Value& value) {
+  if (const auto* flag = std::get_if<bool>(&value)) return *flag ? 1U : 0U;
+  if (const auto* integer = std::get_if<std::uint64_t>(&value)) return *integer;
+  return std::nullopt;
+}
+
+double as_double(const Value& value) {
+  if (const auto* real = std::get_if<double>(&value)) return *real;
+  return static_cast<double>(as_integer(value).value_or(0));
+}
+
+std::string_view as_text(const Value& value) {
+  if (const auto* text = std::get_if<std::string>(&value)) return *text;
+  const auto* view = std::get_if<std::string_view>(&value);
+  return view ? *view : std::string_view();
+}
+
+template <class T>
+int three_way(const T& a, const T& b) {
+  if (a < b) return -1;
+  return b < a ? 1 : 0;
+}
+
+}  // namespace
+
+std::string display(const Field& field, const Value& value) {
+  return std::visit(Overloaded{[](std::monostate) { return std::string(kAbsent); },
+                               [](bool flag) { return std::string(flag ? "yes" : "no"); },
+                               [](std::uint64_t integer) { return std::to_string(integer); },
+                               [&](double real) { return number_text(field, real); },
+                               [](std::string_view text) { return printable(text); },
+                               [](const std::string& text) { return printable(text); },
+                               [](std::span<const std::int32_t> list) { return joined(list, ","); },
+                               [](const Histogram*) { return std::string(kAbsent); }},
+                    value);
+}
+
+std::string plain(const Value& value) {
+  return std::visit(Overloaded{[](std::monostate) { return std::string(); },
+                               [](bool flag) { return std::string(flag ? "true" : "false"); },
+                               [](std::uint64_t integer) { return std::to_string(integer); },
+                               [](double real) { return fmt::format("{}", real); },
+                               [](std::string_view text) { return printable(text); },
+                               [](const std::string& text) { return printable(text); },
+                               [](std::span<const std::int32_t> list) { return joined(list, " "); },
+                               [](const Histogram*) { return std::string(); }},
+                    value);
+}
+
+int compare(const Value& a, const Value& b) {
+  const int kind = rank(a);
+  if (kind != rank(b)) return three_way(kind, rank(b));
+  if (kind == 1) {
+    const auto left = as_integer(a);
+    const auto right = as_integer(b);
+    if (left && right) return three_way(*left, *right);
+    return three_way(as_double(a), as_double(b));
+  }
+  if (kind == 2) return three_way(as_text(a), as_text(b));
+  if (kind == 3) {
+    const auto left = std::get<std::span<const std::int32_t>>(a);
+    const auto right = std::get<std::span<const std::int32_t>>(b);
+    if (std::equal(left.begin(), left.end(), right.begin(), right.end())) return 0;
+    return std::lexicographical_compare(left.begin(), left.end(), right.begin(), right.end()) ? -1
+                                                                                              : 1;
+  }
+  return 0;
+}
+
+std::string address_text(const RawListener& raw) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  const int family = raw.family == Family::ipv4 ? AF_INET : AF_INET6;
+  inet_ntop(family, raw.address.data(), text.data(), text.size());
+  std::string result(text.data());
+  if (!raw.interface.empty()) result.append("%").append(raw.interface);
+  return result;
+}
+
+}  // namespace listenq
