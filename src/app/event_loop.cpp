@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// See event_loop.h.
+#include "app/event_loop.h"
+
+#include <fmt/format.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cmath>
+
+namespace listenq {
+namespace {
+
+constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH, SIGTSTP};
+
+bool watch(const Fd& epoll, int fd) {
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.fd = fd;
+  return ::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<EventLoop>> EventLoop::create(double interval_seconds, int input) {
+  std::unique_ptr<EventLoop> loop(new EventLoop);
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : kSignals) sigaddset(&set, number);
+  sigprocmask(SIG_BLOCK, &set, nullptr);
+  loop->signals_ = Fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  loop->timer_ = Fd(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+  loop->epoll_ = Fd(::epoll_create1(EPOLL_CLOEXEC));
+  loop->input_ = input;
+  if (!loop->signals_ || !loop->timer_ || !loop->epoll_ ||
+      !watch(loop->epoll_, loop->signals_.get()) || !watch(loop->epoll_, loop->timer_.get()) ||
+      (input >= 0 && !watch(loop->epoll_, input))) {
+    return failure(ErrorKind::unsupported,
+                   fmt::format("can't wait for events: {}", errno_text(errno)));
+  }
+  loop->set_interval(interval_seconds);
+  return loop;
+}
+
+void EventLoop::set_interval(double seconds) {
+  itimerspec timer{};
+  double whole = 0;
+  const double fraction = std::modf(seconds, &whole);
+  timer.it_interval.tv_sec = static_cast<time_t>(whole);
+  timer.it_interval.tv_nsec = static_cast<long>(fraction * 1e9);
+  timer.it_value = timer.it_interval;
+  ::timerfd_settime(timer_.get(), 0, &timer, nullptr);
+}
+
+Event EventLoop::read_signal() const {
+  signalfd_siginfo info{};
+  if (::read(signals_.get(), &info, sizeof(info)) != sizeof(info)) return Event::stop;
+  switch (info.ssi_signo) {
+    case SIGWINCH:
+      return Event::resize;
+    case SIGTSTP:
+      return Event::suspend;
+    default:
+      return Event::stop;
+  }
+}
+
+Event EventLoop::wait() {
+  for (;;) {
+    std::array<epoll_event, 4> events{};
+    const int count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), -1);
+    if (count < 0 && errno != EINTR) return Event::stop;
+    bool tick = false;
+    bool input = false;
+    for (int i = 0; i < count; ++i) {
+      const int fd = events.at(static_cast<std::size_t>(i)).data.fd;
+      if (fd == signals_.get()) return read_signal();  // the rest is still there next time
+      tick = tick || fd == timer_.get();
+      input = input || fd == input_;
+    }
+    if (input) return Event::input;
+    if (!tick) continue;
+    // Ticks that were missed (a stopped process, a slow sample) are one.
+    std::uint64_t expirations = 0;
+    if (::read(timer_.get(), &expirations, sizeof(expirations)) > 0) return Event::tick;
+  }
+}
+
+void stop_self() {
+  sigset_t only;
+  sigemptyset(&only);
+  sigaddset(&only, SIGTSTP);
+  // SIGTSTP is blocked here; unblocked and at its default action it stops the process just now.
+  ::raise(SIGTSTP);
+  sigprocmask(SIG_UNBLOCK, &only, nullptr);
+  sigprocmask(SIG_BLOCK, &only, nullptr);
+}
+
+}  // namespace listenq

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// See options.h. The only file that knows CLI11.
+#include "app/options.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <utility>
+
+#include "util/text.h"
+
+namespace listenq {
+namespace {
+
+constexpr double kShortestDelay = 0.05;
+constexpr double kLongestDelay = 86'400;
+
+/// As given, before the names in it are looked up.
+struct Raw {
+  bool once = false;
+  bool batch = false;
+  bool json = false;
+  bool csv = false;
+  bool list_fields = false;
+  bool explain = false;
+  bool ascii = false;
+  std::string list_format = "text";
+  std::string columns;
+  std::string sort;
+  std::string filter;
+  std::string netns = "all";
+  std::string backend = "auto";
+  std::string no_feature;
+  std::string file;
+  double delay = 1;
+  std::uint64_t count = 0;
+};
+
+Error usage(std::string message) { return {ErrorKind::usage, std::move(message)}; }
+
+/// What the shown fields need decides what is read.
+void choose_needs(Options& options) {
+  const auto needed = [&](Need need) {
+    return std::any_of(options.columns.begin(), options.columns.end(),
+                       [&](const Field* field) { return field->need == need; }) ||
+           (options.sort.field != nullptr && options.sort.field->need == need) ||
+           options.filter.needs(need);
+  };
+  const bool all = options.columns.empty() || options.mode == Mode::screen ||
+                   options.command == Command::record;
+  options.collect.owners = all || needed(Need::owner) || needed(Need::cgroup);
+  options.collect.syn_queue = all || needed(Need::syn_queue);
+  // The JSON document has the namespaces beside the listeners.
+  options.collect.namespace_files =
+      all || needed(Need::sysctl) || options.format == Format::json;
+  options.probe.bpf_wanted = options.collect.owners || options.collect.syn_queue;
+}
+
+Result<Options> check(const Raw& raw, Command command, bool stdout_is_terminal, bool has_count,
+                      bool has_delay) {
+  Options options;
+  options.command = raw.list_fields ? Command::list_fields
+                    : raw.explain   ? Command::explain
+                                    : command;
+  if (raw.json && raw.csv) return tl::unexpected(usage("--json and --csv exclude each other"));
+  if (raw.once && raw.batch) return tl::unexpected(usage("--once and --batch exclude each other"));
+  options.format = raw.json ? Format::json : raw.csv ? Format::csv : Format::text;
+  const bool can_be_screen = stdout_is_terminal && !raw.json && !raw.csv;
+  options.mode = raw.batch                      ? Mode::batch
+                 : raw.once || !can_be_screen   ? Mode::once
+                                                : Mode::screen;
+  options.file = raw.file;
+  options.ascii = raw.ascii;
+  if (raw.list_format != "text" && raw.list_format != "md") {
+    return tl::unexpected(usage("--list-fields: the format is text or md"));
+  }
+  options.markdown = raw.list_format == "md";
+
+  if (!(raw.delay >= kShortestDelay && raw.delay <= kLongestDelay)) {
+    return tl::unexpected(usage(fmt::format("--delay: {} is not from {} to {} seconds", raw.delay,
+                                            kShortestDelay, kLongestDelay)));
+  }
+  options.delay_seconds = raw.delay;
+  options.delay_given = has_delay;
+  if (has_count) {
+    if (raw.count == 0) return tl::unexpected(usage("--count: give a number of samples from 1 up"));
+    options.count = raw.count;
+  }
+
+  if (!raw.columns.empty()) {
+    auto columns = parse_columns(raw.columns);
+    if (!columns) return tl::unexpected(columns.error());
+    options.columns = std::move(*columns);
+  }
+  if (!raw.sort.empty()) {
+    const auto sort = parse_sort(raw.sort);
+    if (!sort) return tl::unexpected(sort.error());
+    options.sort = *sort;
+  }
+  auto filter = Filter::parse(raw.filter);
+  if (!filter) return tl::unexpected(filter.error());
+  options.filter = std::move(*filter);
+  options.filter_text = raw.filter;
+
+  const auto backend = parse_backend(raw.backend);
+  if (!backend) return tl::unexpected(backend.error());
+  options.probe.backend = *backend;
+  if (!raw.no_feature.empty()) {
+    auto features = parse_features(raw.no_feature);
+    if (!features) return tl::unexpected(features.error());
+    options.probe.disabled = std::move(*features);
+  }
+  using Scope = CollectOptions::Scope;
+  options.collect.scope = raw.netns == "all"    ? Scope::all
+                          : raw.netns == "self" ? Scope::self
+                                                : Scope::named;
+  options.collect.name = raw.netns;
+  choose_needs(options);
+  return options;
+}
+
+void add_options(CLI::App& app, Raw& raw) {
+  app.add_flag("-1,--once", raw.once, "one table at once, then exit");
+  app.add_flag("-b,--batch", raw.batch, "a table every interval");
+  app.add_option("-n,--count", raw.count, "stop after COUNT samples")->type_name("COUNT");
+  app.add_option("-d,--delay", raw.delay, "seconds between samples, fractions allowed (default 1)")
+      ->type_name("SECONDS");
+  app.add_flag("--json", raw.json, "JSON: one document with --once, one a line with --batch");
+  app.add_flag("--csv", raw.csv, "CSV with one header");
+  app.add_option("--columns", raw.columns, "fields to show, by id: see --list-fields")
+      ->type_name("ID[,ID]");
+  app.add_option("--sort", raw.sort, "field to sort by; without it, trouble first")
+      ->type_name("ID[:asc|:desc]");
+  app.add_option("--filter", raw.filter, "e.g. 'port == 443 and accept_queue_fill > 0.8'")
+      ->type_name("EXPR");
+  app.add_option("--list-fields", raw.list_format, "print every field with its meaning")
+      ->type_name("[text|md]")
+      ->expected(0, 1);
+  app.add_option("--netns", raw.netns,
+                 "all (default for root), self, or a name of `ip netns` or an inode number")
+      ->type_name("NETNS");
+  app.add_option("--backend", raw.backend, "way of reading: auto, iter, diag")->type_name("NAME");
+  app.add_option("--no-feature", raw.no_feature, "do without: see --explain for the names")
+      ->type_name("NAME[,NAME]");
+  app.add_flag("--explain", raw.explain, "print what feeds each field here, and why one is missing");
+  app.add_flag("--ascii", raw.ascii, "draw the screen with ASCII alone");
+}
+
+}  // namespace
+
+Parsed parse_options(int argc, const char* const* argv, bool stdout_is_terminal) {
+  Raw raw;
+  CLI::App app("Both queues of every TCP listener, their limits, losses and owners.",
+               "listenq-top");
+  app.set_version_flag("--version", "listenq-top " LISTENQ_VERSION);
+  app.fallthrough();
+  app.footer("Exit codes: 0 fine, 2 wrong usage, 3 not permitted or not supported.");
+  add_options(app, raw);
+  CLI::App* record = app.add_subcommand("record", "write raw samples to FILE");
+  record->add_option("FILE", raw.file, "a file that does not exist yet")->required();
+  CLI::App* replay = app.add_subcommand("replay", "show what record wrote");
+  replay->add_option("FILE", raw.file, "a file made by record")->required();
+  app.require_subcommand(0, 1);
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    return {std::nullopt, app.help(), 0};
+  } catch (const CLI::CallForVersion& version) {
+    return {std::nullopt, std::string(version.what()) + "\n", 0};
+  } catch (const CLI::ParseError& error) {
+    return {std::nullopt,
+            fmt::format("listenq-top: {}; see listenq-top --help\n", printable(error.what())), 2};
+  }
+  raw.list_fields = app.count("--list-fields") > 0;
+  const Command command = record->parsed()   ? Command::record
+                          : replay->parsed() ? Command::replay
+                                             : Command::watch;
+  auto options = check(raw, command, stdout_is_terminal, app.count("--count") > 0,
+                       app.count("--delay") > 0);
+  if (!options) {
+    return {std::nullopt, fmt::format("listenq-top: {}\n", options.error().message),
+            options.error().kind == ErrorKind::usage ? 2 : 3};
+  }
+  return {std::move(*options), "", 0};
+}
+
+}  // namespace listenq

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// See run.h: one function a mode.
+#include "app/run.h"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <string>
+#include <utility>
+
+#include "app/event_loop.h"
+#include "app/screen_loop.h"
+#include "app/source.h"
+#include "model/derive.h"
+#include "record/recorder.h"
+#include "view/csv/csv.h"
+#include "view/json/json.h"
+#include "view/text/text.h"
+
+namespace listenq {
+namespace {
+
+int report(const Error& error) {
+  std::fprintf(stderr, "listenq-top: %s\n", error.message.c_str());
+  return error.kind == ErrorKind::usage ? 2 : 3;
+}
+
+void note(const std::string& text) {
+  if (!text.empty()) std::fprintf(stderr, "listenq-top: %s\n", text.c_str());
+}
+
+Result<void> print(const std::string& text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) {
+    return {};
+  }
+  return failure(ErrorKind::unsupported,
+                 fmt::format("can't write to the standard output: {}", errno_text(errno)));
+}
+
+std::vector<const ListenerRow*> selected_rows(const Snapshot& snapshot, const Options& options) {
+  std::vector<const ListenerRow*> rows;
+  rows.reserve(snapshot.listeners.size());
+  for (const ListenerRow& row : snapshot.listeners) {
+    if (options.filter.matches(row)) rows.push_back(&row);
+  }
+  sort_rows(rows, options.sort);
+  return rows;
+}
+
+/// Snapshots as text, one after the other.
+class Printer {
+ public:
+  explicit Printer(const Options& options) : options_(options) {}
+
+  [[nodiscard]] std::string render(const Snapshot& snapshot) {
+    const auto rows = selected_rows(snapshot, options_);
+    std::string out;
+    switch (options_.format) {
+      case Format::json:
+        write_json(out, snapshot, rows, {.columns = options_.columns, .filter = &options_.filter});
+        break;
+      case Format::csv:
+        write_csv(out, rows, {.columns = options_.columns, .header = first_});
+        break;
+      case Format::text:
+        write_text(out, snapshot, rows,
+                   {.columns = options_.columns, .headline = options_.mode == Mode::batch});
+        break;
+    }
+    first_ = false;
+    return out;
+  }
+
+ private:
+  const Options& options_;
+  bool first_ = true;
+};
+
+/// One table: of now, or of the end of a recording.
+Result<void> run_once(const Options& options, Source& source) {
+  Deriver deriver;
+  std::shared_ptr<const Snapshot> last;
+  do {
+    auto sample = source.next();
+    if (!sample) return tl::unexpected<Error>(sample.error());
+    if (!*sample) break;
+    last = deriver.derive(std::move(*sample));
+  } while (!source.live());
+  return print(Printer(options).render(*last));
+}
+
+Result<void> run_batch(const Options& options, Source& source) {
+  std::unique_ptr<EventLoop> loop;
+  if (source.live()) {
+    auto created = EventLoop::create(options.delay_seconds);
+    if (!created) return tl::unexpected<Error>(created.error());
+    loop = std::move(*created);
+  }
+  Deriver deriver;
+  Printer printer(options);
+  for (std::uint64_t done = 0; !options.count || done < *options.count; ++done) {
+    // A recording is printed as fast as it is read.
+    if (loop && done > 0 && loop->wait() != Event::tick) break;
+    auto sample = source.next();
+    if (!sample) return tl::unexpected<Error>(sample.error());
+    if (!*sample) break;
+    if (auto printed = print(printer.render(*deriver.derive(std::move(*sample)))); !printed) {
+      return printed;
+    }
+  }
+  return {};
+}
+
+Result<void> run_record(const Options& options, Source& source) {
+  auto recorder = Recorder::create(options.file);
+  if (!recorder) return tl::unexpected<Error>(recorder.error());
+  auto loop = EventLoop::create(options.delay_seconds);
+  if (!loop) return tl::unexpected<Error>(loop.error());
+  std::uint64_t done = 0;
+  while (!options.count || done < *options.count) {
+    if (done > 0 && (*loop)->wait() != Event::tick) break;
+    const auto sample = source.next();
+    if (!sample) return tl::unexpected<Error>(sample.error());
+    if (auto appended = recorder->append(**sample); !appended) return appended;
+    ++done;
+  }
+  note(fmt::format("{} samples in {}", done, options.file));
+  return {};
+}
+
+Result<void> run_with_source(const Options& options) {
+  auto source = open_source(options);
+  if (!source) return tl::unexpected<Error>(source.error());
+  const bool screen = options.mode == Mode::screen && options.command != Command::record;
+  if (!screen) note((*source)->note());
+  auto result = options.command == Command::record ? run_record(options, **source)
+                : screen                           ? run_screen(options, **source)
+                : options.mode == Mode::batch      ? run_batch(options, **source)
+                                                   : run_once(options, **source);
+  if (result) note((*source)->closing_note());
+  return result;
+}
+
+Result<void> run_explain(const Options& options) {
+  auto probe = open_probe(options.probe);
+  if (!probe) return tl::unexpected<Error>(probe.error());
+  return print(explain(*probe));
+}
+
+}  // namespace
+
+int run(const Options& options) {
+  Result<void> result;
+  switch (options.command) {
+    case Command::list_fields:
+      result = print(options.markdown ? fields_markdown() : fields_text());
+      break;
+    case Command::explain:
+      result = run_explain(options);
+      break;
+    default:
+      result = run_with_source(options);
+  }
+  return result ? 0 : report(result.error());
+}
+
+}  // namespace listenq

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// See source.h.
+#include "app/source.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "record/player.h"
+
+namespace listenq {
+namespace {
+
+class LiveSource final : public Source {
+ public:
+  explicit LiveSource(std::unique_ptr<Collector> collector) : collector_(std::move(collector)) {}
+
+  Result<std::shared_ptr<const Sample>> next() override { return collector_->sample(); }
+  [[nodiscard]] bool live() const override { return true; }
+
+  [[nodiscard]] std::string note() const override {
+    const Probe& probe = collector_->probe();
+    if (!probe.facts[Feature::namespaces].have) {
+      return "without root: only this network namespace and your own processes, and no SYN queue; "
+             "as root it shows every namespace, both queues and all owners";
+    }
+    if (!probe.plan.why_not_better.empty()) {
+      return fmt::format("backend diag, so no SYN queue: {}", probe.plan.why_not_better);
+    }
+    return "";
+  }
+  [[nodiscard]] std::string closing_note() const override { return ""; }
+
+ private:
+  std::unique_ptr<Collector> collector_;
+};
+
+class ReplaySource final : public Source {
+ public:
+  explicit ReplaySource(Player player) : player_(std::move(player)) {}
+
+  Result<std::shared_ptr<const Sample>> next() override {
+    auto sample = player_.next();
+    if (!sample) return tl::unexpected<Error>(sample.error());
+    return sample->value_or(nullptr);
+  }
+  [[nodiscard]] bool live() const override { return false; }
+  [[nodiscard]] std::string note() const override { return ""; }
+  [[nodiscard]] std::string closing_note() const override {
+    return player_.cut_off() ? "the recording was cut off: its last sample is not whole and was left out"
+                             : "";
+  }
+
+ private:
+  Player player_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Source>> open_source(const Options& options) {
+  if (options.command == Command::replay) {
+    auto player = Player::open(options.file);
+    if (!player) return tl::unexpected<Error>(player.error());
+    return std::make_unique<ReplaySource>(std::move(*player));
+  }
+  auto probe = open_probe(options.probe);
+  if (!probe) return tl::unexpected<Error>(probe.error());
+  auto collector = Collector::create(std::move(*probe), options.collect);
+  if (!collector) return tl::unexpected<Error>(collector.error());
+  return std::make_unique<LiveSource>(std::move(*collector));
+}
+
+}  // namespace listenq
