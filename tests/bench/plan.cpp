@@ -17,6 +17,7 @@
 namespace listenq::bench {
 namespace {
 
+constexpr const char* kColumnsOfSs = "netns,address,port,accept_queue_len,accept_queue_limit";
 constexpr const char* kNoOwner =
     "netns,address,port,accept_queue_len,accept_queue_limit,syn_queue_len";
 constexpr double kLimitSeconds = 60;
@@ -31,6 +32,8 @@ std::vector<Command> rivals(const std::string& tool) {
   std::vector<Command> commands(kRivals);
   commands[kSs] = {.id = "ss -tnl", .argv = {"ss", "-tnl"}};
   commands[kSsNames] = {.id = "ss -tnlp", .argv = {"ss", "-tnlp"}};
+  commands[kSame] = tool_command(tool, "--once --netns self, columns of ss",
+                                 {"--once", "--netns", "self", "--columns", kColumnsOfSs});
   commands[kTool] = tool_command(tool, "--once --netns self, no owner",
                                  {"--once", "--netns", "self", "--columns", kNoOwner});
   commands[kToolNames] = tool_command(tool, "--once --netns self", {"--once", "--netns", "self"});

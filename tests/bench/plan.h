@@ -19,7 +19,8 @@ namespace listenq::bench {
 enum Rival : std::size_t {
   kSs,         // ss -tnl
   kSsNames,    // ss -tnlp
-  kTool,       // --once --netns self, no owner columns
+  kSame,       // --once --netns self, the columns of ss -tnl
+  kTool,       // --once --netns self, no owner columns: the same and the SYN queue
   kToolNames,  // --once --netns self
   kDiag,       // as kTool, backend diag
   kDiagNames,  // as kToolNames, backend diag
