@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs listenq-top, the program under test, and reads what it prints: JSON, CSV, text.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "netns.h"
+#include "process.h"
+
+namespace lqtest {
+
+using Json = nlohmann::json;
+
+// $LISTENQ_TOP, or listenq-top in the directory above this test program's own.
+std::string tool_path();
+
+RunResult run_tool(const std::vector<std::string>& arguments, const RunOptions& options = {});
+
+// Runs it and parses its one JSON document. Exit status, empty stderr and valid JSON are expected
+// (a gtest failure otherwise); the result is null then.
+Json run_tool_json(const std::vector<std::string>& arguments, const RunOptions& options = {});
+// `--once --json` with this backend ("auto" passes none) over all namespaces.
+Json sample(const std::string& backend);
+
+// The listener objects of one namespace.
+std::vector<Json> rows_of(const Json& document, uint64_t netns_inode);
+// Its namespace object; null when it is not in the document.
+Json namespace_of(const Json& document, uint64_t netns_inode);
+
+// RFC 4180: the first record are the names.
+std::vector<std::map<std::string, std::string>> parse_csv(const std::string& text);
+
+// A backend that this kernel cannot offer is no failure. Judged from the kernel's own type
+// information and by trying, never from what the tool says. Empty: it can.
+std::string why_not(const std::string& backend);
+
+}  // namespace lqtest
