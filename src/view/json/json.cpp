@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// See json.h.
+#include "view/json/json.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <iterator>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "util/clock.h"
+#include "util/text.h"
+
+namespace listenq {
+namespace {
+
+constexpr std::size_t kPiece = std::size_t{64} * 1024;
+
+/// Safe as it is between quotes.
+bool is_plain(char c) {
+  return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
+void append_text(std::string& out, std::string_view text) {
+  out += '"';
+  if (std::all_of(text.begin(), text.end(), is_plain)) {
+    out += text;
+  } else {
+    for (const char c : printable(text)) {
+      if (c == '"' || c == '\\') out += '\\';
+      out += c;
+    }
+  }
+  out += '"';
+}
+
+template <class T>
+void append_number(std::string& out, T number) {
+  std::array<char, 32> digits{};
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
+  out.append(digits.data(), end);
+}
+
+void append(std::string& out, bool flag) {
+  out += flag ? "true" : "false";
+}
+void append(std::string& out, std::integral auto number) {
+  append_number(out, number);
+}
+void append(std::string& out, double number) {
+  // JSON knows no infinity.
+  if (std::isfinite(number)) {
+    append_number(out, number);
+  } else {
+    out += "null";
+  }
+}
+void append(std::string& out, std::string_view text) {
+  append_text(out, text);
+}
+void append(std::string& out, const std::string& text) {
+  append_text(out, text);
+}
+void append(std::string& out, std::span<const std::int32_t> list) {
+  char before = '[';
+  for (const std::int32_t element : list) {
+    out += std::exchange(before, ',');
+    append_number(out, element);
+  }
+  out += list.empty() ? "[]" : "]";
+}
+void append(std::string& out, std::monostate /*absent*/) {
+  out += "null";
+}
+void append(std::string& out, const Histogram* /*not measured*/) {
+  out += "null";
+}
+
+template <class T>
+void append(std::string& out, const std::optional<T>& value) {
+  if (value) {
+    append(out, *value);
+  } else {
+    out += "null";
+  }
+}
+
+/// {"name":number,...}, or null where it could not be read.
+void append_counters(std::string& out, const MibCounters& counters) {
+  char before = '{';
+  for (const auto& [name, value] : counters) {
+    out += std::exchange(before, ',');
+    append_text(out, name);
+    out += ':';
+    append_number(out, value);
+  }
+  out += counters.empty() ? "{}" : "}";
+}
+void append(std::string& out, const std::optional<MibCounters>& counters) {
+  if (counters) {
+    append_counters(out, *counters);
+  } else {
+    out += "null";
+  }
+}
+
+/// `key` is known to need no escapes.
+template <class T>
+void member(std::string& out, std::string_view key, const T& value) {
+  out += ",\"";
+  out += key;
+  out += "\":";
+  append(out, value);
+}
+
+/// The listeners of one document: the columns with their keys ready to copy.
+class ListenerWriter {
+ public:
+  explicit ListenerWriter(std::span<const Field* const> columns) {
+    for (const Field* field : columns) add(*field);
+    if (!columns.empty()) return;
+    for (const Field& field : fields()) add(field);
+  }
+
+  void write(std::string& out, const ListenerRow& row) const {
+    for (const Column& column : columns_) {
+      out += column.key;
+      std::visit([&](const auto& value) { append(out, value); }, column.field->get(row));
+    }
+  }
+
+ private:
+  struct Column {
+    const Field* field;
+    std::string key;  ///< with what separates it from the one before
+  };
+
+  void add(const Field& field) {
+    const char before = columns_.empty() ? '{' : ',';
+    columns_.push_back({&field, before + ("\"" + std::string(field.id)) + "\":"});
+  }
+
+  std::vector<Column> columns_;
+};
+
+void write_namespace(std::string& out, const NamespaceRow& row) {
+  const RawNamespace& raw = *row.raw;
+  out += "{\"netns\":";
+  append(out, number(raw.netns));
+  member(out, "netns_name", raw.name);
+  member(out, "somaxconn", raw.sysctls.somaxconn);
+  member(out, "tcp_max_syn_backlog", raw.sysctls.tcp_max_syn_backlog);
+  member(out, "tcp_syncookies", raw.sysctls.tcp_syncookies);
+  member(out, "tcp_abort_on_overflow", raw.sysctls.tcp_abort_on_overflow);
+  member(out, "tcp_synack_retries", raw.sysctls.tcp_synack_retries);
+  member(out, "tcp_migrate_req", raw.sysctls.tcp_migrate_req);
+  member(out, "mib", raw.mib);
+  member(out, "mib_since_start", row.mib_since_start);
+  // Both need events counted in the kernel, which no backend does.
+  member(out, "counted_since_start", std::monostate());
+  member(out, "coverage", std::monostate());
+  out += '}';
+}
+
+void write_self(std::string& out, const RawSelf& self) {
+  out += "{\"sample_milliseconds\":";
+  append(out, static_cast<double>(self.sample_ns) / 1e6);
+  member(out, "cpu_seconds", static_cast<double>(self.cpu_ns) / 1e9);
+  member(out, "memory_bytes", self.memory_bytes);
+  member(out, "connection_hash_walks", self.connection_hash_walks);
+  out += ",\"lost\":";
+  append_counters(out, self.lost);
+  // What each hook took: there are no hooks yet.
+  member(out, "programs", std::monostate());
+  out += '}';
+}
+
+void write_head(std::string& out, const Snapshot& snapshot) {
+  const Sample& sample = *snapshot.sample;
+  out += "{\"schema\":1";
+  member(out, "time", rfc3339(sample.wall_ns));
+  member(out, "host", sample.host);
+  member(out, "kernel", sample.kernel);
+  member(out, "backend", sample.backend);
+  member(out, "interval_seconds", snapshot.interval_seconds);
+}
+
+}  // namespace
+
+void write_json(std::string& out, const Snapshot& snapshot,
+                std::span<const ListenerRow* const> rows, const JsonOptions& options) {
+  const auto flush = [&] {
+    if (options.flush && out.size() >= kPiece) options.flush(out);
+  };
+  // Elements of an array, each begun by what separates it from the one before.
+  char before = 0;
+  const auto next = [&] {
+    flush();
+    if (before != 0) out += before;
+    before = ',';
+  };
+  const ListenerWriter writer(options.columns);
+  write_head(out, snapshot);
+  out += ",\"listeners\":[";
+  for (const ListenerRow* row : rows) {
+    next();
+    const std::size_t start = out.size();
+    writer.write(out, *row);
+    out += '}';
+    // Growing by doubling would hold the document twice.
+    if (row == rows.front() && !options.flush) {
+      out.reserve(start + (out.size() - start) * (rows.size() + rows.size() / 8 + 1));
+    }
+  }
+  before = 0;
+  out += "],\"closed\":[";
+  for (const auto& closed : snapshot.closed) {
+    if (options.filter != nullptr && !options.filter->matches(closed->row)) continue;
+    next();
+    writer.write(out, closed->row);
+    member(out, "closed_at", rfc3339(closed->closed_wall_ns));
+    out += '}';
+  }
+  before = 0;
+  out += "],\"namespaces\":[";
+  for (const NamespaceRow& row : snapshot.namespaces) {
+    next();
+    write_namespace(out, row);
+  }
+  out += "],\"nics\":[],\"self\":";
+  write_self(out, snapshot.sample->self);
+  out += "}\n";
+}
+
+}  // namespace listenq

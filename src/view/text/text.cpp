@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The table: see text.h.
+#include "view/text/text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <iterator>
+#include <set>
+#include <string_view>
+#include <vector>
+
+#include "util/clock.h"
+#include "util/text.h"
+
+namespace listenq {
+namespace {
+
+/// Cells that a valid UTF-8 text takes, wide characters counted as one.
+std::size_t width_of(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xc0U) != 0x80U;
+  }));
+}
+
+/// Names of namespaces tell more than numbers, and the machine's own has none. Numbers come in
+/// where two namespaces without a name could not be told apart.
+std::vector<const Field*> netns_columns(std::span<const ListenerRow* const> rows) {
+  std::set<NetnsId> nameless;
+  bool named = false;
+  for (const ListenerRow* row : rows) {
+    const RawNamespace& netns = *row->netns->raw;
+    if (netns.name) {
+      named = true;
+    } else {
+      nameless.insert(netns.netns);
+    }
+  }
+  std::vector<const Field*> columns;
+  if (!named || nameless.size() > 1) columns.push_back(find_field("netns"));
+  if (named) columns.push_back(find_field("netns_name"));
+  return columns;
+}
+
+std::vector<const Field*> default_columns(const Snapshot& snapshot,
+                                          std::span<const ListenerRow* const> rows) {
+  std::vector<const Field*> columns = netns_columns(rows);
+  for (const std::string_view id :
+       {"address", "port", "accept_queue_len", "accept_queue_limit", "accept_queue_fill",
+        "syn_queue_len", "syn_queue_limit", "sk_drops", "sk_drops_per_second", "limit_set_by",
+        "pid", "process"}) {
+    const Field* const field = find_field(id);
+    if (field->kind == Kind::rate && !snapshot.interval_seconds) continue;
+    columns.push_back(field);
+  }
+  return columns;
+}
+
+/// The cells of a table in one string, so that ten thousand rows are not ten times as many strings.
+class Table {
+ public:
+  explicit Table(std::vector<const Field*> columns)
+      : columns_(std::move(columns)), widths_(columns_.size(), 0) {
+    for (const Field* field : columns_) add(field->title);
+  }
+
+  void add_row(const ListenerRow& row) {
+    for (const Field* field : columns_) add(display(*field, field->get(row)));
+  }
+
+  void write(std::string& out) const {
+    std::size_t start = 0;
+    for (std::size_t i = 0; i < ends_.size(); ++i) {
+      const std::size_t column = i % columns_.size();
+      const auto cell = std::string_view(text_).substr(start, ends_[i] - start);
+      start = ends_[i];
+      const bool last = column + 1 == columns_.size();
+      const std::size_t padding = widths_[column] - width_of(cell);
+      const bool right = columns_[column]->type == Type::number;
+      if (right) out.append(padding, ' ');
+      out += cell;
+      if (!right && !last) out.append(padding, ' ');
+      out += last ? "\n" : "  ";
+    }
+  }
+
+ private:
+  void add(std::string_view cell) {
+    std::size_t& width = widths_[ends_.size() % columns_.size()];
+    width = std::max(width, width_of(cell));
+    text_ += cell;
+    ends_.push_back(text_.size());
+  }
+
+  std::vector<const Field*> columns_;
+  std::vector<std::size_t> widths_;
+  std::string text_;
+  std::vector<std::size_t> ends_;  ///< of the cells in text_, row by row
+};
+
+void write_headline(std::string& out, const Snapshot& snapshot,
+                    std::span<const ListenerRow* const> rows) {
+  const auto trouble = std::count_if(
+      rows.begin(), rows.end(), [](const ListenerRow* row) { return Snapshot::in_trouble(*row); });
+  const std::size_t all = snapshot.listeners.size();
+  out += rfc3339(snapshot.sample->wall_ns);
+  out += "  " + printable(snapshot.sample->backend) + "  ";
+  if (rows.size() != all) out += fmt::format("{} of ", rows.size());
+  out += fmt::format("{} listener{}, {} in trouble\n", all, all == 1 ? "" : "s", trouble);
+}
+
+}  // namespace
+
+void write_text(std::string& out, const Snapshot& snapshot,
+                std::span<const ListenerRow* const> rows, const TextOptions& options) {
+  if (options.headline) write_headline(out, snapshot, rows);
+  Table table(options.columns.empty()
+                  ? default_columns(snapshot, rows)
+                  : std::vector<const Field*>(options.columns.begin(), options.columns.end()));
+  for (const ListenerRow* row : rows) table.add_row(*row);
+  table.write(out);
+}
+
+}  // namespace listenq
