@@ -2,6 +2,7 @@
 /*
  * The iterators that read listeners. None is attached to anything that happens in the kernel: each
  * runs only while user space reads from its file descriptor, and all end with the process.
+ * A struct sock is read through a tcp_sock that begins with it: SK() in compat.bpf.h says why.
  *
  *   iter__tcp        the listeners of one network namespace, from the kernel's listening hash
  *   iter__task_file  every descriptor of every process: which of them are listeners, and whose
@@ -19,6 +20,10 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
+#ifdef LISTENQ_ONCE
+/* The object for a single sample: it starts faster without what only the next one would use. */
+#define mark(tp) ((void)(tp))
+#else
 /*
  * The mark. A listener in this map is found again without walking a hash table: the established hash
  * is shared by all namespaces, and in one that holds few connections iter/tcp would walk most of it
@@ -37,47 +42,45 @@ const volatile __u8 listenq_mark = 1;
 /* Marks that the kernel refused (its memory limit for socket options, or no memory). */
 __u64 listenq_marks_refused = 0;
 
-static __always_inline void mark(struct sock *sk)
+static __always_inline void mark(struct tcp_sock *tp)
 {
 	__u32 value = 1;
 
-	if (listenq_mark && !bpf_sk_storage_get(&marked, sk, &value, BPF_SK_STORAGE_GET_F_CREATE))
+	if (listenq_mark && !bpf_sk_storage_get(&marked, tp, &value, BPF_SK_STORAGE_GET_F_CREATE))
 		__sync_fetch_and_add(&listenq_marks_refused, 1);
 }
+#endif
 
-static __always_inline void fill(struct listenq_listener_record *r, struct sock *sk,
-				 struct tcp_sock *tp)
+static __always_inline void fill(struct listenq_listener_record *r, struct tcp_sock *tp)
 {
-	struct request_sock_queue *queue = &tp->inet_conn.icsk_accept_queue;
-
-	r->cookie = listener_cookie(sk);
-	r->inode = listener_inode(sk);
-	r->cgroup_id = listener_cgroup(sk);
-	r->netns = sk->__sk_common.skc_net.net->ns.inum;
-	r->uid = sk->sk_uid.val;
-	r->accept_queue_len = sk->sk_ack_backlog;
-	r->accept_queue_limit = sk->sk_max_ack_backlog;
-	r->syn_queue_len = (__u32)queue->qlen.counter;
-	r->syn_queue_young = (__u32)queue->young.counter;
-	r->fastopen_queue_len = (__u32)queue->fastopenq.qlen;
-	r->fastopen_queue_limit = (__u32)queue->fastopenq.max_qlen;
-	r->sk_drops = listener_drops(sk);
-	r->ifindex = (__u32)sk->__sk_common.skc_bound_dev_if;
+	r->cookie = listener_cookie(tp);
+	r->inode = listener_inode(tp);
+	r->cgroup_id = listener_cgroup(tp);
+	r->netns = SK(tp).__sk_common.skc_net.net->ns.inum;
+	r->uid = SK(tp).sk_uid.val;
+	r->accept_queue_len = SK(tp).sk_ack_backlog;
+	r->accept_queue_limit = SK(tp).sk_max_ack_backlog;
+	r->syn_queue_len = (__u32)tp->inet_conn.icsk_accept_queue.qlen.counter;
+	r->syn_queue_young = (__u32)tp->inet_conn.icsk_accept_queue.young.counter;
+	r->fastopen_queue_len = (__u32)tp->inet_conn.icsk_accept_queue.fastopenq.qlen;
+	r->fastopen_queue_limit = (__u32)tp->inet_conn.icsk_accept_queue.fastopenq.max_qlen;
+	r->sk_drops = listener_drops(tp);
+	r->ifindex = (__u32)SK(tp).__sk_common.skc_bound_dev_if;
 	r->has = (r->cookie ? LISTENQ_HAS_COOKIE : 0) | (r->inode ? LISTENQ_HAS_INODE : 0) |
 		 (r->cgroup_id ? LISTENQ_HAS_CGROUP : 0);
-	r->port = sk->__sk_common.skc_num;
-	r->family = (__u8)sk->__sk_common.skc_family;
-	r->ipv6only = (__u8)BPF_CORE_READ_BITFIELD(&sk->__sk_common, skc_ipv6only);
+	r->port = SK(tp).__sk_common.skc_num;
+	r->family = (__u8)SK(tp).__sk_common.skc_family;
+	r->ipv6only = (__u8)BPF_CORE_READ_BITFIELD(tp, inet_conn.icsk_inet.sk.__sk_common.skc_ipv6only);
 
 	if (r->family == AF_INET6) {
 		__u32 *words = (__u32 *)r->address;
 
-		words[0] = sk->__sk_common.skc_v6_rcv_saddr.in6_u.u6_addr32[0];
-		words[1] = sk->__sk_common.skc_v6_rcv_saddr.in6_u.u6_addr32[1];
-		words[2] = sk->__sk_common.skc_v6_rcv_saddr.in6_u.u6_addr32[2];
-		words[3] = sk->__sk_common.skc_v6_rcv_saddr.in6_u.u6_addr32[3];
+		words[0] = SK(tp).__sk_common.skc_v6_rcv_saddr.in6_u.u6_addr32[0];
+		words[1] = SK(tp).__sk_common.skc_v6_rcv_saddr.in6_u.u6_addr32[1];
+		words[2] = SK(tp).__sk_common.skc_v6_rcv_saddr.in6_u.u6_addr32[2];
+		words[3] = SK(tp).__sk_common.skc_v6_rcv_saddr.in6_u.u6_addr32[3];
 	} else {
-		*(__u32 *)r->address = sk->__sk_common.skc_rcv_saddr;
+		*(__u32 *)r->address = SK(tp).__sk_common.skc_rcv_saddr;
 	}
 }
 
@@ -100,9 +103,8 @@ int iter__tcp(struct bpf_iter__tcp *ctx)
 	if (!tp)
 		return 0;
 
-	struct sock *sk = (struct sock *)tp;
-	fill(&record, sk, tp);
-	mark(sk);
+	fill(&record, tp);
+	mark(tp);
 	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
 	return 0;
 }
@@ -121,22 +123,22 @@ int iter__task_file(struct bpf_iter__task_file *ctx)
 	struct socket *socket = bpf_sock_from_file(file);
 	if (!socket)
 		return 0;
-	struct sock *sk = socket->sk;
-	if (!sk || sk->__sk_common.skc_state != TCP_LISTEN)
+	struct tcp_sock *sk = (struct tcp_sock *)socket->sk;
+	if (!sk || SK(sk).__sk_common.skc_state != TCP_LISTEN)
 		return 0;
 
-	if (sk->sk_protocol == IPPROTO_TCP) {
+	if (SK(sk).sk_protocol == IPPROTO_TCP) {
 		struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
 
 		if (!tp)
 			return 0;
-		fill(&record.listener, (struct sock *)tp, tp);
-		mark((struct sock *)tp);
+		fill(&record.listener, tp);
+		mark(tp);
 		record.is_tcp = 1;
-	} else if (sk->sk_protocol == IPPROTO_MPTCP) {
+	} else if (SK(sk).sk_protocol == IPPROTO_MPTCP) {
 		/* The listener is the first subflow, inside the kernel; it bears the same inode. */
 		record.listener.inode = listener_inode(sk);
-		record.listener.netns = sk->__sk_common.skc_net.net->ns.inum;
+		record.listener.netns = SK(sk).__sk_common.skc_net.net->ns.inum;
 	} else {
 		return 0;
 	}
@@ -147,20 +149,22 @@ int iter__task_file(struct bpf_iter__task_file *ctx)
 	return 0;
 }
 
+#ifndef LISTENQ_ONCE
 SEC("iter/bpf_sk_storage_map")
 int iter__sk_storage(struct bpf_iter__bpf_sk_storage_map *ctx)
 {
 	struct listenq_listener_record record = {};
-	struct sock *sk = ctx->sk;
+	struct tcp_sock *sk = (struct tcp_sock *)ctx->sk;
 
 	/* A listener that was closed is still marked until its last reference is gone. */
-	if (!sk || sk->__sk_common.skc_state != TCP_LISTEN)
+	if (!sk || SK(sk).__sk_common.skc_state != TCP_LISTEN)
 		return 0;
 
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
 	if (!tp)
 		return 0;
-	fill(&record, (struct sock *)tp, tp);
+	fill(&record, tp);
 	bpf_seq_write(ctx->meta->seq, &record, sizeof(record));
 	return 0;
 }
+#endif

@@ -56,6 +56,7 @@ void choose_needs(Options& options) {
   options.collect.namespace_files =
       all || needed(Need::sysctl) || options.format == Format::json;
   options.probe.bpf_wanted = options.collect.owners || options.collect.syn_queue;
+  options.probe.single_sample = options.command == Command::watch && options.mode == Mode::once;
 }
 
 Result<Options> check(const Raw& raw, Command command, bool stdout_is_terminal, bool has_count,

@@ -124,9 +124,10 @@ void Collector::leave() {
   if (::setns(home_fd_.get(), CLONE_NEWNET) == 0) current_ = home_;
 }
 
-void Collector::read_one(const NetnsRef& ref, Sample& sample) {
+void Collector::read_one(const NetnsRef& ref, const ReadRequest& request, Sample& sample) {
   const std::size_t before = sample.listeners.size();
-  if (const auto read = probe_.backend->read_namespace(ref.id, sample.listeners); !read) {
+  if (const auto read = probe_.backend->read_namespace(ref.id, request, sample.listeners);
+      !read) {
     sample.listeners.resize(before);
     ++unreadable_;
     last_error_ = read.error();
@@ -140,12 +141,6 @@ void Collector::read_one(const NetnsRef& ref, Sample& sample) {
     row.mib = read_mib(kProc);
   }
   sample.namespaces.push_back(std::move(row));
-}
-
-void Collector::read_namespaces(const std::vector<NetnsRef>& refs, Sample& sample) {
-  for (const NetnsRef& ref : refs) {
-    if (enter(ref)) read_one(ref, sample);
-  }
 }
 
 bool Collector::owners_due(const Sample& sample) const {
@@ -196,14 +191,17 @@ Result<std::shared_ptr<const Sample>> Collector::sample() {
 
   last_error_.reset();
   const std::vector<NetnsRef> refs = wanted_namespaces();
-  read_namespaces(refs, *sample);
-  const bool owners_wanted = owners_due(*sample);
+  ReadRequest request{options_.syn_queue, options_.owners && !owners_, refs.size()};
+  for (const NetnsRef& ref : refs) {
+    if (enter(ref)) read_one(ref, request, *sample);
+  }
+  request.holders = owners_due(*sample);
   const auto enter_by_id = [&](NetnsId id) {
     const auto ref = std::find_if(refs.begin(), refs.end(),
                                   [&](const NetnsRef& candidate) { return candidate.id == id; });
     return ref != refs.end() && enter(*ref);
   };
-  probe_.backend->complete(sample->listeners, {options_.syn_queue, owners_wanted}, enter_by_id);
+  probe_.backend->complete(sample->listeners, request, enter_by_id);
   leave();
   if (current_ != home_) {
     return failure(ErrorKind::unsupported,
@@ -216,7 +214,7 @@ Result<std::shared_ptr<const Sample>> Collector::sample() {
                        ? fmt::format("the network namespace {} is gone", printable(options_.name))
                        : "no network namespace could be read");
   }
-  if (owners_wanted) add_owners(*sample);
+  if (request.holders) add_owners(*sample);
   if (options_.owners) {
     sample->owners = owners_;
     name_ownerless_cgroups(*sample);

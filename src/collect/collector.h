@@ -42,8 +42,7 @@ class Collector {
   [[nodiscard]] std::vector<NetnsRef> wanted_namespaces();
   bool enter(const NetnsRef& ref);
   void leave();
-  void read_namespaces(const std::vector<NetnsRef>& refs, Sample& sample);
-  void read_one(const NetnsRef& ref, Sample& sample);
+  void read_one(const NetnsRef& ref, const ReadRequest& request, Sample& sample);
   void add_owners(Sample& sample);
   [[nodiscard]] bool owners_due(const Sample& sample) const;
   void name_ownerless_cgroups(Sample& sample);

@@ -22,10 +22,11 @@ struct ListenerHolder {
   std::string name;  ///< comm of the thread group leader
 };
 
-/// What the shown fields need beyond the accept queue.
+/// What this sample shall hold beyond the accept queue.
 struct ReadRequest {
   bool syn_queue = true;
-  bool holders = false;  ///< who holds the listeners shall be read anew in this sample
+  bool holders = false;         ///< who holds the listeners shall be read anew in this sample
+  std::size_t namespaces = 1;   ///< how many will be read
 };
 
 class Backend {
@@ -38,8 +39,9 @@ class Backend {
   /// Brings the calling thread into a namespace; false when it is gone.
   using Enter = std::function<bool(NetnsId)>;
 
-  /// Appends the listeners of the namespace that the calling thread is in.
-  [[nodiscard]] virtual Result<void> read_namespace(NetnsId netns,
+  /// Appends the listeners of the namespace that the calling thread is in. In `request`, holders
+  /// says whether they are sure to be wanted; complete() may be asked for them all the same.
+  [[nodiscard]] virtual Result<void> read_namespace(NetnsId netns, const ReadRequest& request,
                                                     std::vector<RawListener>& listeners) = 0;
 
   /// Once a sample, after all namespaces: what is read for all of them at once.

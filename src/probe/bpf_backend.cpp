@@ -33,6 +33,9 @@ using Program = BpfPrograms::Program;
 /// beyond it wait for their turn. Only matters where sockets can't be marked (before 5.11).
 constexpr std::uint64_t kWalkBudgetNs = 20'000'000;
 
+/// From so many sockets in a namespace on, iter/tcp costs less than sock_diag and its completion.
+constexpr std::uint64_t kManySockets = 3000;
+
 /// Measured on 6.18: an empty bucket of the hash, and a descriptor in iter/task_file.
 constexpr double kNsPerBucket = 8;
 constexpr double kNsPerFile = 500;
@@ -83,12 +86,26 @@ double first_number(const char* path, double otherwise) {
   return std::abs(std::strtod(text->c_str(), nullptr));
 }
 
+/// TCP sockets of the namespace that the thread is in, listening or connected, both families.
+std::uint64_t sockets_in_namespace() {
+  std::uint64_t sockets = 0;
+  for (const auto& [path, key] : {std::pair("/proc/thread-self/net/sockstat", "TCP: inuse "),
+                                  std::pair("/proc/thread-self/net/sockstat6", "TCP6: inuse ")}) {
+    const std::string text = read_small_file(path).value_or("");
+    const std::size_t at = text.find(key);
+    if (at == std::string::npos) continue;
+    sockets += std::strtoull(text.c_str() + at + std::strlen(key), nullptr, 10);
+  }
+  return sockets;
+}
+
 class BpfBackend final : public Backend {
  public:
   BpfBackend(std::unique_ptr<BpfPrograms> programs, bool diag, bool holders)
       : programs_(std::move(programs)), diag_(diag), can_tell_holders_(holders) {}
 
-  Result<void> read_namespace(NetnsId netns, std::vector<RawListener>& listeners) override;
+  Result<void> read_namespace(NetnsId netns, const ReadRequest& request,
+                              std::vector<RawListener>& listeners) override;
   void complete(std::vector<RawListener>& listeners, const ReadRequest& request,
                 const Enter& enter) override;
   std::optional<std::vector<ListenerHolder>> take_holders() override;
@@ -111,10 +128,12 @@ class BpfBackend final : public Backend {
     std::size_t left_;
   };
 
+  void fill(Pending& pending, const ReadRequest& request, const Enter& enter);
   void read_listeners(Program program, Pending& pending);
   void read_files(Pending& pending);
   void walk_namespaces(Pending& pending, const Enter& enter);
-  [[nodiscard]] bool files_are_cheaper(const Pending& pending) const;
+  [[nodiscard]] bool files_are_cheaper(std::size_t namespaces) const;
+  [[nodiscard]] bool iterator_is_cheaper(const ReadRequest& request) const;
 
   std::unique_ptr<BpfPrograms> programs_;
   bool diag_;
@@ -128,10 +147,10 @@ class BpfBackend final : public Backend {
 };
 
 BpfBackend::Pending::Pending(std::vector<RawListener>& listeners)
-    : listeners_(listeners), left_(listeners.size()) {
-  by_cookie_.reserve(listeners.size());
-  by_inode_.reserve(listeners.size());
+    : listeners_(listeners), left_(0) {
   for (std::size_t i = 0; i < listeners.size(); ++i) {
+    if (listeners[i].syn_queue_len) continue;
+    ++left_;
     if (listeners[i].cookie) by_cookie_.emplace(number(*listeners[i].cookie), i);
     if (listeners[i].inode != 0) by_inode_.emplace(listeners[i].inode, i);
   }
@@ -161,8 +180,19 @@ std::set<NetnsId> BpfBackend::Pending::namespaces() const {
   return namespaces;
 }
 
-Result<void> BpfBackend::read_namespace(NetnsId netns, std::vector<RawListener>& listeners) {
-  if (diag_) return dump_listeners(netns, listeners);
+/// iter/tcp alone, or sock_diag and then the rest by other iterators? The walk for the first
+/// connection to stop at is short where there are many, and small against many listeners; where
+/// there are few of both it is what the call costs.
+bool BpfBackend::iterator_is_cheaper(const ReadRequest& request) const {
+  if (!diag_) return true;
+  if (!request.syn_queue) return false;
+  if (sockets_in_namespace() >= kManySockets) return true;
+  return first_sample_ && !request.holders && !files_are_cheaper(request.namespaces);
+}
+
+Result<void> BpfBackend::read_namespace(NetnsId netns, const ReadRequest& request,
+                                        std::vector<RawListener>& listeners) {
+  if (!iterator_is_cheaper(request)) return dump_listeners(netns, listeners);
   ++walks_;
   const std::string error = programs_->read(
       Program::tcp, sizeof(listenq_listener_record), [&](const void* data) {
@@ -197,12 +227,12 @@ void BpfBackend::read_files(Pending& pending) {
 }
 
 /// One pass over all descriptors, or a walk of the hash for each namespace that lacks something?
-bool BpfBackend::files_are_cheaper(const Pending& pending) const {
+bool BpfBackend::files_are_cheaper(std::size_t namespaces) const {
   if (!programs_->has(Program::task_file)) return false;
   const double buckets = first_number("/proc/sys/net/ipv4/tcp_ehash_entries", 262144);
   const double files = first_number("/proc/sys/fs/file-nr", 1e6);
   return files * kNsPerFile <
-         buckets * kNsPerBucket * static_cast<double>(pending.namespaces().size());
+         buckets * kNsPerBucket * static_cast<double>(namespaces);
 }
 
 void BpfBackend::walk_namespaces(Pending& pending, const Enter& enter) {
@@ -225,8 +255,14 @@ void BpfBackend::walk_namespaces(Pending& pending, const Enter& enter) {
 void BpfBackend::complete(std::vector<RawListener>& listeners, const ReadRequest& request,
                           const Enter& enter) {
   holders_.reset();
-  if (listeners.empty() || (!request.syn_queue && !request.holders)) return;
-  Pending pending(listeners);
+  if (request.syn_queue || request.holders) {
+    Pending pending(listeners);
+    fill(pending, request, enter);
+  }
+  first_sample_ = false;
+}
+
+void BpfBackend::fill(Pending& pending, const ReadRequest& request, const Enter& enter) {
   // The pass over the descriptors marks what it finds, so it comes first when it is wanted anyway.
   const bool files = request.holders && can_tell_holders_;
   if (files) read_files(pending);
@@ -234,9 +270,10 @@ void BpfBackend::complete(std::vector<RawListener>& listeners, const ReadRequest
   if (!pending.empty() && !first_sample_ && programs_->has(Program::sk_storage)) {
     read_listeners(Program::sk_storage, pending);
   }
-  if (!pending.empty() && !files && files_are_cheaper(pending)) read_files(pending);
+  if (!pending.empty() && !files && files_are_cheaper(pending.namespaces().size())) {
+    read_files(pending);
+  }
   if (!pending.empty()) walk_namespaces(pending, enter);
-  first_sample_ = false;
 }
 
 std::optional<std::vector<ListenerHolder>> BpfBackend::take_holders() {

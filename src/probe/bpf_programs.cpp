@@ -19,6 +19,8 @@ namespace {
 
 using Program = BpfPrograms::Program;
 
+constexpr const char* kSingleSample = "a single sample has no use for marks";
+
 /// libbpf's last warning: with an error code alone nobody can mend anything.
 std::string& last_warning() {
   static std::string text;
@@ -41,7 +43,9 @@ class LightPrograms final : public BpfPrograms {
   explicit LightPrograms(const listenq_light_programs& programs) : programs_(programs) {}
   ~LightPrograms() override { listenq_light_destroy(&programs_); }
 
-  [[nodiscard]] std::uint64_t marks_refused() const override { return *programs_.marks_refused; }
+  [[nodiscard]] std::uint64_t marks_refused() const override { 
+    return programs_.marks_refused != nullptr ? *programs_.marks_refused : 0;
+  }
 
  protected:
   [[nodiscard]] int fd(Program program) const override {
@@ -125,7 +129,7 @@ bool denied(const KernelFacts& facts, Feature feature) {
 
 }  // namespace
 
-std::unique_ptr<BpfPrograms> BpfPrograms::load(KernelFacts& facts) {
+std::unique_ptr<BpfPrograms> BpfPrograms::load(KernelFacts& facts, bool single_sample) {
   libbpf_set_print(keep_warning);
   if (denied(facts, Feature::bpf) || denied(facts, Feature::iter_tcp)) return nullptr;
 
@@ -134,14 +138,16 @@ std::unique_ptr<BpfPrograms> BpfPrograms::load(KernelFacts& facts) {
                                denied(facts, Feature::iter_sk_storage);
   if (!denied(facts, Feature::light_skeleton) && !anything_denied) {
     listenq_light_programs light{};
-    const int error = listenq_light_load(&light);
+    const int error =
+        single_sample ? listenq_light_load_once(&light) : listenq_light_load_watch(&light);
     set(facts, Feature::light_skeleton, error == 0,
         fmt::format("the kernel does not relocate programs itself ({})", errno_text(-error)));
     if (error == 0) {
-      for (const Feature feature : {Feature::cookie_helper, Feature::iter_tcp,
-                                    Feature::iter_task_file, Feature::iter_sk_storage}) {
+      for (const Feature feature :
+           {Feature::cookie_helper, Feature::iter_tcp, Feature::iter_task_file}) {
         set(facts, feature, true, "");
       }
+      set(facts, Feature::iter_sk_storage, !single_sample, kSingleSample);
       return std::make_unique<LightPrograms>(light);
     }
   }
@@ -150,7 +156,7 @@ std::unique_ptr<BpfPrograms> BpfPrograms::load(KernelFacts& facts) {
   for (const Profile& profile : kProfiles) {
     if ((profile.cookie_helper && denied(facts, Feature::cookie_helper)) ||
         (profile.task_file && denied(facts, Feature::iter_task_file)) ||
-        (profile.marks && denied(facts, Feature::iter_sk_storage))) {
+        (profile.marks && (single_sample || denied(facts, Feature::iter_sk_storage)))) {
       continue;
     }
     errno = 0;
@@ -164,7 +170,8 @@ std::unique_ptr<BpfPrograms> BpfPrograms::load(KernelFacts& facts) {
     set(facts, Feature::iter_tcp, true, "");
     set(facts, Feature::cookie_helper, profile.cookie_helper, why_not);
     set(facts, Feature::iter_task_file, profile.task_file, why_not);
-    set(facts, Feature::iter_sk_storage, profile.marks, why_not);
+    set(facts, Feature::iter_sk_storage, profile.marks,
+        single_sample ? kSingleSample : why_not);
     return programs;
   }
   if (!last_warning().empty()) why_not += "; " + last_warning();

@@ -22,8 +22,9 @@ class BpfPrograms {
   BpfPrograms& operator=(const BpfPrograms&) = delete;
 
   /// Loads what the kernel takes, best first, and writes into `facts` what it found (the BPF
-  /// features only). A feature that `facts` already denies is not tried. nullptr: nothing loads.
-  [[nodiscard]] static std::unique_ptr<BpfPrograms> load(KernelFacts& facts);
+  /// features only). A feature that `facts` already denies is not tried. For a single sample it
+  /// leaves out what only the next one would use. nullptr: nothing loads.
+  [[nodiscard]] static std::unique_ptr<BpfPrograms> load(KernelFacts& facts, bool single_sample);
 
   enum class Program : std::uint8_t { tcp, task_file, sk_storage };
 

@@ -137,7 +137,8 @@ Result<void> dump_family(int socket, int family, std::uint32_t states, NetnsId n
 
 class DiagBackend final : public Backend {
  public:
-  Result<void> read_namespace(NetnsId netns, std::vector<RawListener>& listeners) override {
+  Result<void> read_namespace(NetnsId netns, const ReadRequest& /*request*/,
+                              std::vector<RawListener>& listeners) override {
     return listenq::dump_listeners(netns, listeners);
   }
   void complete(std::vector<RawListener>& /*listeners*/, const ReadRequest& /*request*/,

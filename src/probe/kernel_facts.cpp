@@ -90,7 +90,7 @@ Result<Probe> open_probe(const ProbeOptions& options) {
   if (options.backend == BackendChoice::iter ||
       (options.backend == BackendChoice::automatic && !spared)) {
     if (probe.facts[Feature::bpf].have) {
-      programs = BpfPrograms::load(probe.facts);
+      programs = BpfPrograms::load(probe.facts, options.single_sample);
       if (!programs) explain_lockdown(probe.facts);
     }
   }

@@ -14,6 +14,7 @@ namespace listenq {
 struct ProbeOptions {
   BackendChoice backend = BackendChoice::automatic;
   std::vector<Feature> disabled;  ///< by --no-feature
+  bool single_sample = false;
   bool bpf_wanted = true;  ///< false: nothing shown needs BPF, so the automatic choice spares it
 };
 

@@ -13,7 +13,8 @@ extern "C" {
 #endif
 
 struct listenq_light_programs {
-	void *skeleton; /* owned; listenq_light_destroy() closes all below */
+	void *watch; /* one of the two is owned; listenq_light_destroy() closes all below */
+	void *once;
 	int iter_tcp;
 	int iter_task_file;
 	int iter_sk_storage;
@@ -21,8 +22,12 @@ struct listenq_light_programs {
 	const unsigned long long *marks_refused;
 };
 
-/* 0, or a negative errno and nothing to destroy. */
-int listenq_light_load(struct listenq_light_programs *programs);
+/*
+ * The programs for many samples, or those for a single one: then there are no marks, iter_sk_storage
+ * and marked are -1 and marks_refused is NULL. 0, or a negative errno and nothing to destroy.
+ */
+int listenq_light_load_watch(struct listenq_light_programs *programs);
+int listenq_light_load_once(struct listenq_light_programs *programs);
 
 void listenq_light_destroy(struct listenq_light_programs *programs);
 
