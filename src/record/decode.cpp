@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// See decode.h.
+#include "record/decode.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <type_traits>
+
+namespace listenq::recording {
+
+namespace {
+
+using Json = nlohmann::json;
+
+/// Where we are and the first thing found wrong; whatever is read after that does not matter.
+struct Problem {
+  std::string text;
+
+  void found(const std::string& what) {
+    if (text.empty()) text = what;
+  }
+};
+
+bool to_value(const Json& json, std::string& out) {
+  if (const auto* text = json.get_ptr<const Json::string_t*>()) {
+    out = *text;
+    return true;
+  }
+  if (!json.is_binary()) return false;
+  const auto& bytes = json.get_binary();
+  out.assign(bytes.begin(), bytes.end());
+  return true;
+}
+
+template <class T>
+requires std::is_integral_v<T>
+bool to_value(const Json& json, T& out) {
+  if (const auto* positive = json.get_ptr<const std::uint64_t*>()) {
+    if (*positive > static_cast<std::uint64_t>(std::numeric_limits<T>::max())) return false;
+    out = static_cast<T>(*positive);
+    return true;
+  }
+  const auto* any = json.get_ptr<const std::int64_t*>();
+  if (any == nullptr || std::is_unsigned_v<T> ||
+      *any < static_cast<std::int64_t>(std::numeric_limits<T>::min())) {
+    return false;
+  }
+  out = static_cast<T>(*any);
+  return true;
+}
+
+bool to_value(const Json& json, NetnsId& out) {
+  std::uint32_t value = 0;
+  if (!to_value(json, value)) return false;
+  out = NetnsId{value};
+  return true;
+}
+
+bool to_value(const Json& json, SocketCookie& out) {
+  std::uint64_t value = 0;
+  if (!to_value(json, value)) return false;
+  out = SocketCookie{value};
+  return true;
+}
+
+bool to_value(const Json& json, Family& out) {
+  const auto* text = json.get_ptr<const Json::string_t*>();
+  if (text == nullptr) return false;
+  if (*text == "ipv4") {
+    out = Family::ipv4;
+  } else if (*text == "ipv6") {
+    out = Family::ipv6;
+  } else if (*text == "dual") {
+    out = Family::dual;
+  } else {
+    return false;
+  }
+  return true;
+}
+
+bool to_value(const Json& json, std::vector<std::pair<std::string, std::uint64_t>>& out) {
+  if (!json.is_array()) return false;
+  for (const Json& item : json) {
+    std::pair<std::string, std::uint64_t> counter;
+    if (!item.is_array() || item.size() != 2 || !to_value(item[0], counter.first) ||
+        !to_value(item[1], counter.second)) {
+      return false;
+    }
+    out.push_back(std::move(counter));
+  }
+  return true;
+}
+
+/// One map of the sample: "listeners[17]" and its members.
+class Object {
+ public:
+  static constexpr std::size_t kNoIndex = std::numeric_limits<std::size_t>::max();
+
+  Object(const Json& json, const char* name, std::size_t index, Problem& problem)
+      : json_(json), name_(name), index_(index), problem_(problem) {
+    if (!json.is_object()) problem_.found(where("") + " is not a map");
+  }
+
+  /// nullptr when there is none.
+  [[nodiscard]] const Json* find(const char* key) const {
+    if (!json_.is_object()) return nullptr;
+    const auto found = json_.find(key);
+    return found == json_.end() ? nullptr : &*found;
+  }
+
+  template <class T>
+  void required(const char* key, T& out) const {
+    const Json* value = find(key);
+    if (value == nullptr) {
+      problem_.found(where(key) + " is missing");
+    } else if (!to_value(*value, out)) {
+      problem_.found(where(key) + " has a wrong type or is out of range");
+    }
+  }
+
+  /// Missing: `out` stays as it is.
+  template <class T>
+  void optional(const char* key, T& out) const {
+    if (find(key) != nullptr) required(key, out);
+  }
+
+  template <class T>
+  void optional(const char* key, std::optional<T>& out) const {
+    if (find(key) != nullptr) required(key, out.emplace());
+  }
+
+  /// Calls `element(json, index)` for each element of an array that must be there.
+  template <class Element>
+  void each(const char* key, Element element) const {
+    const Json* list = find(key);
+    if (list == nullptr) return problem_.found(where(key) + " is missing");
+    if (!list->is_array()) return problem_.found(where(key) + " is not an array");
+    for (std::size_t i = 0; i < list->size() && problem_.text.empty(); ++i) element((*list)[i], i);
+  }
+
+  void wrong(const char* key, const char* what) const { problem_.found(where(key) + what); }
+
+ private:
+  [[nodiscard]] std::string where(std::string_view key) const {
+    std::string text = index_ == kNoIndex ? name_ : fmt::format("{}[{}]", name_, index_);
+    if (!text.empty() && !key.empty()) text += '.';
+    return text.append(key);
+  }
+
+  const Json& json_;
+  const char* name_;
+  std::size_t index_;
+  Problem& problem_;
+};
+
+RawListener decode_listener(const Object& object) {
+  RawListener raw;
+  object.required("netns", raw.netns);
+  object.optional("cookie", raw.cookie);
+  object.required("inode", raw.inode);
+  object.required("family", raw.family);
+  const Json* address = object.find("address");
+  const std::size_t address_bytes = raw.family == Family::ipv4 ? 4 : 16;
+  if (address == nullptr || !address->is_binary() ||
+      address->get_binary().size() != address_bytes) {
+    object.wrong("address", " is not an address of the listener's family");
+  } else {
+    std::copy(address->get_binary().begin(), address->get_binary().end(), raw.address.begin());
+  }
+  object.required("port", raw.port);
+  object.optional("interface", raw.interface);
+  object.optional("uid", raw.uid);
+  object.optional("cgroup_id", raw.cgroup_id);
+  object.optional("cgroup", raw.cgroup);
+  object.required("accept_queue_len", raw.accept_queue_len);
+  object.required("accept_queue_limit", raw.accept_queue_limit);
+  object.optional("syn_queue_len", raw.syn_queue_len);
+  object.optional("syn_queue_young", raw.syn_queue_young);
+  object.optional("fastopen_queue_len", raw.fastopen_queue_len);
+  object.optional("fastopen_queue_limit", raw.fastopen_queue_limit);
+  object.optional("sk_drops", raw.sk_drops);
+  return raw;
+}
+
+void decode_sysctls(const Object& object, Sysctls& out) {
+  object.optional("somaxconn", out.somaxconn);
+  object.optional("tcp_max_syn_backlog", out.tcp_max_syn_backlog);
+  object.optional("tcp_syncookies", out.tcp_syncookies);
+  object.optional("tcp_abort_on_overflow", out.tcp_abort_on_overflow);
+  object.optional("tcp_synack_retries", out.tcp_synack_retries);
+  object.optional("tcp_migrate_req", out.tcp_migrate_req);
+}
+
+RawNamespace decode_namespace(const Object& object, std::size_t index, Problem& problem) {
+  RawNamespace raw;
+  object.required("netns", raw.netns);
+  object.optional("name", raw.name);
+  if (const Json* sysctls = object.find("sysctls")) {
+    decode_sysctls(Object(*sysctls, "sysctls of namespace ", index, problem), raw.sysctls);
+  }
+  object.optional("mib", raw.mib);
+  return raw;
+}
+
+void decode_holders(const Object& object, OwnerTable& out) {
+  std::uint64_t inode = 0;
+  object.required("inode", inode);
+  const std::size_t first = out.pids.size();
+  object.each("pids", [&](const Json& json, std::size_t) {
+    std::int32_t pid = 0;
+    if (!to_value(json, pid) || pid <= 0 || (out.pids.size() > first && out.pids.back() >= pid)) {
+      return object.wrong("pids", " are not ascending process ids");
+    }
+    out.pids.push_back(pid);
+  });
+  const OwnerTable::Range range{static_cast<std::uint32_t>(first),
+                                static_cast<std::uint32_t>(out.pids.size() - first)};
+  if (!out.by_inode.emplace(inode, range).second) object.wrong("inode", " comes twice");
+}
+
+void decode_process(const Object& object, OwnerTable& out) {
+  std::int32_t pid = 0;
+  object.required("pid", pid);
+  if (pid <= 0) object.wrong("pid", " is not a process id");
+  Process process;
+  object.required("name", process.name);
+  object.optional("cgroup", process.cgroup);
+  if (!out.processes.emplace(pid, std::move(process)).second) object.wrong("pid", " comes twice");
+}
+
+/// discarded() when it is not the CBOR that we write.
+Json parse(std::span<const std::uint8_t> cbor) {
+  if (!is_bounded_cbor(cbor)) return Json(Json::value_t::discarded);
+  return Json::from_cbor(cbor.begin(), cbor.end(), true, false);
+}
+
+std::shared_ptr<const OwnerTable> decode_owners(const Json& bytes, Problem& problem) {
+  if (!bytes.is_binary()) {
+    problem.found("owners has a wrong type");
+    return nullptr;
+  }
+  const Json json = parse(bytes.get_binary());
+  if (json.is_discarded()) {
+    problem.found("owners is not the CBOR of this format");
+    return nullptr;
+  }
+  auto table = std::make_shared<OwnerTable>();
+  const Object root(json, "owners", Object::kNoIndex, problem);
+  root.each("sockets", [&](const Json& item, std::size_t index) {
+    decode_holders(Object(item, "sockets", index, problem), *table);
+  });
+  root.each("processes", [&](const Json& item, std::size_t index) {
+    decode_process(Object(item, "processes", index, problem), *table);
+  });
+  return table;
+}
+
+/// The table that the sample refers to: its own, or the one in use.
+OwnersInUse owners_of(const Object& root, const OwnersInUse& in_use, Problem& problem) {
+  OwnersInUse owners;
+  root.optional("owner_table", owners.number);
+  if (const Json* bytes = root.find("owners")) {
+    owners.table = decode_owners(*bytes, problem);
+    if (owners.number <= in_use.number) root.wrong("owner_table", " is not a new number");
+  } else if (owners.number != 0) {
+    owners.table = in_use.table;
+    if (owners.number != in_use.number) {
+      root.wrong("owner_table", " names a table that was not stored before");
+    }
+  }
+  return owners;
+}
+
+}  // namespace
+
+Result<Sample> decode_sample(std::span<const std::uint8_t> cbor, OwnersInUse& owners) {
+  const Json json = parse(cbor);
+  if (json.is_discarded()) {
+    return failure(ErrorKind::usage, "its content is not the CBOR of this format");
+  }
+  Problem problem;
+  Sample sample;
+  const Object root(json, "", Object::kNoIndex, problem);
+  root.required("wall_ns", sample.wall_ns);
+  root.required("monotonic_ns", sample.monotonic_ns);
+  root.required("host", sample.host);
+  root.required("kernel", sample.kernel);
+  root.required("backend", sample.backend);
+  root.each("listeners", [&](const Json& item, std::size_t index) {
+    sample.listeners.push_back(decode_listener(Object(item, "listeners", index, problem)));
+  });
+  root.each("namespaces", [&](const Json& item, std::size_t index) {
+    const Object object(item, "namespaces", index, problem);
+    sample.namespaces.push_back(decode_namespace(object, index, problem));
+  });
+  const OwnersInUse of_sample = owners_of(root, owners, problem);
+  sample.owners = of_sample.table;
+  const Json none = Json::object();
+  const Json* self_json = root.find("self");
+  const Object self(self_json != nullptr ? *self_json : none, "self", Object::kNoIndex, problem);
+  self.required("sample_ns", sample.self.sample_ns);
+  self.required("cpu_ns", sample.self.cpu_ns);
+  self.required("memory_bytes", sample.self.memory_bytes);
+  self.required("connection_hash_walks", sample.self.connection_hash_walks);
+  self.required("lost", sample.self.lost);
+
+  if (!problem.text.empty()) return failure(ErrorKind::usage, problem.text);
+  if (of_sample.number > owners.number) owners = of_sample;
+  return sample;
+}
+
+}  // namespace listenq::recording

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Columns of the table: what the rows need, and what the width allows.
+#include "view/tui/columns.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <unordered_set>
+
+#include "view/tui/canvas.h"
+
+namespace listenq::tui {
+
+namespace {
+
+int digits(std::uint64_t value) {
+  int count = 1;
+  for (; value >= 10; value /= 10) ++count;
+  return count;
+}
+
+int size_of(std::string_view text) { return static_cast<int>(std::min<std::size_t>(text.size(), 1000)); }
+
+/// Cells of local_text() without writing it for the addresses that most listeners have.
+int local_width(const RawListener& raw) {
+  const int port = 1 + digits(raw.port);
+  if (raw.family == Family::ipv4 && raw.interface.empty()) {
+    int width = 3;
+    for (std::size_t i = 0; i < 4; ++i) width += digits(raw.address[i]);
+    return width + port;
+  }
+  return text_width(local_text(raw), Charset::utf8);
+}
+
+/// How a column gets its width: it comes in as wide as its content, but at least `least` and at most
+/// `enough`; what is left over in the end widens it up to its content or `most`.
+struct Spec {
+  ColumnKind kind = ColumnKind::field;
+  std::string_view id;           ///< field shown, or what the column sorts by
+  std::string_view short_title;  ///< empty: the field's, whatever the width
+  int priority = 0;              ///< low numbers come in first
+  int least = 0;
+  int enough = 0;
+  int most = 0;
+  bool right = false;
+  /// Cells that the rows need; 0: leave the column out.
+  int (*content)(const Contents&) = nullptr;
+};
+
+int always(const Contents& /*contents*/) { return 1; }
+
+constexpr int kBarMost = 20;  ///< cells inside the brackets
+
+/// A wider screen has longer bars before it has further columns.
+int least_bar(int width) { return std::clamp((width - 60) / 8, 3, kBarMost); }
+
+/// "[|||] 512/511"
+int queue_width(const Contents& contents, int bar) { return bar + 3 + queue_number_width(contents); }
+
+// In the order of the screen.
+const auto kSpecs = std::to_array<Spec>({
+    {ColumnKind::netns, "netns_name", "", 6, 5, 7, 24, false,
+     [](const Contents& c) { return c.namespaces > 1 ? c.netns : 0; }},
+    {ColumnKind::local, "port", "", 1, 12, 15, 45, false, [](const Contents& c) { return c.local; }},
+    {ColumnKind::accept_queue, "accept_queue_fill", "", 2, 0, 0, 0, false,
+     [](const Contents& c) { return queue_width(c, kBarMost); }},
+    {ColumnKind::syn_queue, "syn_queue_len", "", 5, 0, 0, 0, false,
+     [](const Contents& c) { return c.syn_queue ? queue_width(c, kBarMost) : 1; }},
+    {ColumnKind::field, "sk_drops_per_second", "SK-DR/S", 4, 7, 10, 10, true, always},
+    {ColumnKind::field, "sk_drops", "SK-DR", 8, 5, 10, 10, true,
+     [](const Contents& c) { return c.drops_digits; }},
+    {ColumnKind::limit_set_by, "limit_set_by", "LIMIT", 7, 5, 5, 11, false,
+     [](const Contents& /*c*/) { return 11; }},
+    {ColumnKind::field, "somaxconn", "", 10, 9, 9, 9, true, always},
+    {ColumnKind::field, "accept_queue_fill", "", 11, 5, 5, 6, true, always},
+    {ColumnKind::field, "reuseport", "", 12, 9, 9, 9, true,
+     [](const Contents& c) { return c.reuseport ? 1 : 0; }},
+    {ColumnKind::field, "pid", "", 9, 4, 10, 10, true,
+     [](const Contents& c) { return c.pid_digits; }},
+    {ColumnKind::field, "process", "", 3, 7, 9, 24, false,
+     [](const Contents& c) { return c.process; }},
+    {ColumnKind::field, "uid", "", 13, 5, 10, 10, true, always},
+    {ColumnKind::field, "container", "", 14, 12, 12, 64, false,
+     [](const Contents& c) { return c.container ? 64 : 0; }},
+    {ColumnKind::field, "pod", "", 15, 36, 36, 36, false,
+     [](const Contents& c) { return c.pod ? 36 : 0; }},
+    {ColumnKind::field, "cgroup", "", 16, 12, 20, 80, false,
+     [](const Contents& c) { return c.cgroup; }},
+});
+
+std::string_view full_title(const Spec& spec, const Field& field) {
+  switch (spec.kind) {
+    case ColumnKind::local:
+      return "ADDRESS:PORT";
+    case ColumnKind::accept_queue:
+      return "ACCEPT QUEUE";
+    case ColumnKind::syn_queue:
+      return "SYN QUEUE";
+    case ColumnKind::field:
+    case ColumnKind::netns:
+    case ColumnKind::limit_set_by:
+      break;
+  }
+  return field.title;
+}
+
+bool is_queue(ColumnKind kind) {
+  return kind == ColumnKind::accept_queue || kind == ColumnKind::syn_queue;
+}
+
+/// The smallest width that is worth showing, and the largest that is of use.
+std::pair<int, int> bounds(const Spec& spec, const Contents& contents, const Field& field,
+                           int width) {
+  const int content = spec.content(contents);
+  const int title = size_of(full_title(spec, field));
+  if (is_queue(spec.kind)) {
+    const bool plain = spec.kind == ColumnKind::syn_queue && !contents.syn_queue;
+    return plain ? std::pair(title, title)
+                 : std::pair(std::max(queue_width(contents, least_bar(width)), title),
+                             queue_width(contents, kBarMost));
+  }
+  const int short_title = spec.short_title.empty() ? title : size_of(spec.short_title);
+  const int least = std::clamp(std::max(content, short_title), spec.least, spec.enough);
+  const int most = std::clamp(std::max(content, title), least, std::max(spec.most, least));
+  return {least, most};
+}
+
+}  // namespace
+
+std::string local_text(const RawListener& raw) {
+  const std::string address = address_text(raw);
+  return address.find(':') == std::string::npos ? fmt::format("{}:{}", address, raw.port)
+                                                : fmt::format("[{}]:{}", address, raw.port);
+}
+
+std::string netns_text(const RawNamespace& netns) {
+  return netns.name ? *netns.name : fmt::format("{}", number(netns.netns));
+}
+
+int queue_number_width(const Contents& contents) { return 2 * contents.queue_digits + 1; }
+
+Contents measure(const std::vector<ListenerRow>& rows) {
+  Contents all;
+  std::uint64_t queue = 0;
+  std::uint64_t drops = 0;
+  std::uint64_t pid = 0;
+  std::unordered_set<const NamespaceRow*> namespaces;
+  for (const ListenerRow& row : rows) {
+    const RawListener& raw = *row.raw;
+    if (namespaces.insert(row.netns).second) {
+      all.netns = std::max(all.netns, text_width(netns_text(*row.netns->raw), Charset::utf8));
+    }
+    all.local = std::max(all.local, local_width(raw));
+    queue = std::max<std::uint64_t>({queue, raw.accept_queue_len, raw.accept_queue_limit,
+                                     raw.syn_queue_len.value_or(0), row.syn_queue_limit.value_or(0)});
+    drops = std::max<std::uint64_t>(drops, raw.sk_drops.value_or(0));
+    if (row.process != nullptr) all.process = std::max(all.process, size_of(row.process->name));
+    if (!row.pids.empty()) pid = std::max(pid, static_cast<std::uint64_t>(row.pids.front()));
+    if (row.cgroup) all.cgroup = std::max(all.cgroup, size_of(*row.cgroup));
+    all.syn_queue = all.syn_queue || raw.syn_queue_len.has_value();
+    all.container = all.container || !row.container.empty();
+    all.pod = all.pod || !row.pod.empty();
+    all.reuseport = all.reuseport || row.reuseport > 1;
+  }
+  all.namespaces = namespaces.size();
+  all.queue_digits = std::max(digits(queue), 3);
+  all.drops_digits = digits(drops);
+  all.pid_digits = digits(pid);
+  return all;
+}
+
+std::vector<Column> choose_columns(int width, const Contents& contents) {
+  struct Candidate {
+    const Spec* spec;
+    const Field* field;
+    int least;
+    int most;
+    int width = 0;  ///< 0: not shown
+  };
+  std::vector<Candidate> candidates;
+  for (const Spec& spec : kSpecs) {
+    const Field* field = find_field(spec.id);
+    assert(field != nullptr);
+    if (field == nullptr || spec.content(contents) == 0) continue;
+    const auto [least, most] = bounds(spec, contents, *field, width);
+    candidates.push_back({&spec, field, least, most});
+  }
+  std::vector<Candidate*> by_need;
+  for (Candidate& candidate : candidates) by_need.push_back(&candidate);
+  std::sort(by_need.begin(), by_need.end(), [](const Candidate* a, const Candidate* b) {
+    return a->spec->priority < b->spec->priority;
+  });
+  int left = width;
+  for (Candidate* candidate : by_need) {
+    const int needed = candidate->least + (left == width ? 0 : 1);
+    if (needed > left) break;  // one that is needed less must not take its place
+    candidate->width = candidate->least;
+    left -= needed;
+  }
+  // What is left goes to the most needed first; the bars last, they can use any width.
+  for (const bool queues : {false, true}) {
+    for (Candidate* candidate : by_need) {
+      if (candidate->width == 0 || is_queue(candidate->spec->kind) != queues) continue;
+      const int more = std::min(left, candidate->most - candidate->width);
+      candidate->width += more;
+      left -= more;
+    }
+  }
+  std::vector<Column> columns;
+  for (const Candidate& candidate : candidates) {
+    if (candidate.width == 0) continue;
+    const Spec& spec = *candidate.spec;
+    const std::string_view title = full_title(spec, *candidate.field);
+    const bool fits = size_of(title) <= candidate.width || spec.short_title.empty();
+    columns.push_back({spec.kind, candidate.field, fits ? title : spec.short_title, candidate.width,
+                       spec.right});
+  }
+  return columns;
+}
+
+std::vector<Column> columns_of(const std::vector<const Field*>& fields, int width,
+                               const std::vector<const ListenerRow*>& rows) {
+  constexpr std::size_t kMeasured = 500;  // rows; the rest is cut if it should be wider
+  constexpr int kWidest = 80;
+  std::vector<Column> columns;
+  int left = width;
+  for (const Field* field : fields) {
+    const bool right = field->type == Type::number;
+    int content = size_of(field->title);
+    for (std::size_t i = 0; i < std::min(rows.size(), kMeasured); ++i) {
+      content = std::max(content, text_width(display(*field, field->get(*rows[i])), Charset::utf8));
+    }
+    content = std::min(content, kWidest);
+    if (!columns.empty()) --left;
+    if (left < std::min(content, 4)) break;
+    columns.push_back({ColumnKind::field, field, field->title, std::min(content, left), right});
+    left -= columns.back().width;
+  }
+  return columns;
+}
+
+}  // namespace listenq::tui

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The help page: keys, how to read the table, and the fields as the field table explains them.
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "view/tui/screen.h"
+
+namespace listenq::tui {
+
+namespace {
+
+struct Entry {
+  std::string_view key;
+  std::string_view text;
+};
+
+constexpr std::array kKeys = {
+    Entry{"q F10", "quit; here: back to the table"},
+    Entry{"h ? F1", "this page"},
+    Entry{"arrows j k", "select a listener; PgUp PgDn, Home g, End G go further"},
+    Entry{"/", "search in address, namespace, process, pid and cgroup; n and F3 go to the next "
+               "one, N to the one before, Esc ends it"},
+    Entry{"f F4 \\", "filter by an expression on fields, such as `port == 443 and "
+                     "accept_queue_fill > 0.8` or `process ~ nginx`; an empty line shows all"},
+    Entry{"< > F6", "sort by the column to the left or right (arrow keys too); left of the first "
+                    "one: trouble first"},
+    Entry{"I", "turn the order around"},
+    Entry{"Space Z", "freeze the numbers; sorting, filter and search go on; again: go on"},
+    Entry{"z", "hide or show listeners where nothing waits and nothing is lost"},
+    Entry{"+ -", "longer or shorter interval"},
+    Entry{"Ctrl-L", "paint the screen anew"},
+};
+
+constexpr std::array kMarks = {
+    Entry{"!", "in trouble: losses grow now, or the accept queue is full"},
+    Entry{"[||  ] 2/9", "queue length and limit; the bar says FULL when the queue is"},
+    Entry{"-", "not known here: the kernel, the backend or missing privileges do not tell; "
+               "--explain says why"},
+    Entry{"LIMIT", "in a narrow window, what set the limit: app, somax(conn) or ? for unknown"},
+};
+
+constexpr int kKeyWidth = 14;
+
+class Page {
+ public:
+  Page(int width, Charset charset) : width_(width), charset_(charset) {}
+
+  void heading(std::string_view text) {
+    if (!lines_.empty()) lines_.push_back({});
+    lines_.push_back({"", std::string(text), Style::strong});
+  }
+  void entry(std::string_view key, std::string_view text) {
+    const int text_cells = std::max(width_ - kKeyWidth - 2, 10);
+    for (const std::string& line : wrap_text(text, text_cells, charset_)) {
+      lines_.push_back({std::string(key), line, Style::normal});
+      key = {};
+    }
+  }
+  std::vector<HelpLine> take() { return std::move(lines_); }
+
+ private:
+  int width_;
+  Charset charset_;
+  std::vector<HelpLine> lines_;
+};
+
+}  // namespace
+
+std::vector<HelpLine> help_lines(int width, Charset charset) {
+  Page page(width, charset);
+  page.heading("Keys");
+  for (const Entry& entry : kKeys) page.entry(entry.key, entry.text);
+  page.heading("The table");
+  for (const Entry& entry : kMarks) page.entry(entry.key, entry.text);
+  page.heading("Fields, for the filter and --columns");
+  for (const Field& field : fields()) {
+    page.entry(field.title, std::string(field.id) + ": " + std::string(field.help));
+  }
+  return page.take();
+}
+
+}  // namespace listenq::tui

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Tui: joins the screen's state to the terminal.
+#include "view/tui/tui.h"
+
+#include "util/clock.h"
+
+namespace listenq::tui {
+
+Result<std::unique_ptr<Tui>> Tui::open(TuiOptions options) {
+  ScreenState state;
+  auto filter = Filter::parse(options.filter);
+  if (!filter) return tl::unexpected<Error>(filter.error());
+  state.filter = std::move(*filter);
+  state.filter_text = std::move(options.filter);
+  state.sort = options.sort;
+  state.columns = std::move(options.columns);
+  state.interval_seconds = options.interval_seconds;
+  auto terminal = Terminal::open({.ascii = options.ascii});
+  if (!terminal) return tl::unexpected<Error>(terminal.error());
+  return std::unique_ptr<Tui>(new Tui(std::move(*terminal), std::move(state)));
+}
+
+Tui::Tui(std::unique_ptr<Terminal> terminal, ScreenState state)
+    : terminal_(std::move(terminal)), state_(std::move(state)) {
+  set_size(state_, terminal_->rows(), terminal_->columns());
+  draw();
+}
+
+void Tui::draw() {
+  state_.now_ns = monotonic_ns();
+  Canvas canvas(state_.height, state_.width, terminal_->charset());
+  const auto cursor = draw_screen(canvas, state_);
+  terminal_->draw(canvas, cursor ? cursor->row : -1, cursor ? cursor->column : -1);
+}
+
+void Tui::show(std::shared_ptr<const Snapshot> snapshot) {
+  tui::show(state_, std::move(snapshot), monotonic_ns());
+  draw();
+}
+
+TuiAction Tui::on_input() {
+  TuiAction action;
+  bool pressed = false;
+  for (const Key key : terminal_->read_keys()) {
+    pressed = true;
+    const KeyResult result = handle_key(state_, key);
+    action.quit = action.quit || result.quit;
+    if (result.interval_seconds) action.interval_seconds = result.interval_seconds;
+    if (result.repaint) terminal_->repaint();
+  }
+  action.quit = action.quit || terminal_->closed();
+  if (pressed && !action.quit) draw();
+  return action;
+}
+
+void Tui::on_resize() {
+  if (!terminal_->resize()) return;
+  set_size(state_, terminal_->rows(), terminal_->columns());
+  draw();
+}
+
+void Tui::suspend() { terminal_->suspend(); }
+
+void Tui::resume() {
+  terminal_->resume();
+  set_size(state_, terminal_->rows(), terminal_->columns());
+  draw();
+}
+
+void Tui::tick() {
+  if (state_.shown.snapshot) draw();
+}
+
+}  // namespace listenq::tui

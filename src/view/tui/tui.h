@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The full screen as the application uses it. One epoll loop feeds it:
+//
+//   auto tui = tui::Tui::open({.interval_seconds = 1});   // draws "reading the first sample"
+//   input_fd() readable    -> TuiAction a = on_input();   // a.quit: leave; a.interval_seconds: timer
+//   a new Snapshot         -> show(snapshot)
+//   SIGWINCH (signalfd)    -> on_resize()
+//   SIGTSTP (signalfd)     -> suspend(); raise(SIGSTOP); resume()
+//   once a second or so    -> tick()                      // a sample that is late shows its age
+//   SIGTERM, SIGINT, SIGHUP, an error -> destroy it, then print
+//
+// Nothing is drawn but in these calls, only cells that changed are sent, and none of them waits for
+// anything but the terminal.
+// The signals above must be blocked (SIGTTOU must not: it stops a process that draws from the
+// background, as it should). Nobody else may write to the terminal while a Tui exists.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "model/fields.h"
+#include "model/snapshot.h"
+#include "util/result.h"
+#include "view/tui/screen.h"
+#include "view/tui/terminal.h"
+
+namespace listenq::tui {
+
+struct TuiOptions {
+  bool ascii = false;
+  double interval_seconds = 1;
+  SortKey sort;                       ///< as --sort says
+  std::string filter;                 ///< as --filter says
+  std::vector<const Field*> columns;  ///< as --columns says; empty: what fits
+};
+
+struct TuiAction {
+  bool quit = false;  ///< asked for, or the terminal is gone
+  std::optional<double> interval_seconds;
+};
+
+class Tui {
+ public:
+  /// Fails with a sentence when there is no usable terminal or the filter is wrong.
+  [[nodiscard]] static Result<std::unique_ptr<Tui>> open(TuiOptions options);
+
+  [[nodiscard]] int input_fd() const { return terminal_->input_fd(); }
+  void show(std::shared_ptr<const Snapshot> snapshot);
+  [[nodiscard]] TuiAction on_input();
+  void on_resize();
+  void suspend();
+  void resume();
+  void tick();
+
+ private:
+  Tui(std::unique_ptr<Terminal> terminal, ScreenState state);
+  void draw();
+
+  std::unique_ptr<Terminal> terminal_;
+  ScreenState state_;
+};
+
+}  // namespace listenq::tui
