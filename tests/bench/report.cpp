@@ -7,11 +7,11 @@
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
 #include <sys/utsname.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <ctime>
 #include <fstream>
 #include <iterator>
 #include <sstream>
@@ -100,7 +100,7 @@ class Goals {
            bool reached) {
     text_ += fmt::format("| {} | {} | {} | {} |\n", what, goal, measured, reached ? "yes" : "no");
   }
-  std::string text() const {
+  [[nodiscard]] std::string text() const {
     return "| what | goal | measured: median (quartiles) | reached |\n|---|---|---|---|\n" + text_;
   }
 

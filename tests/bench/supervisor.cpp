@@ -5,13 +5,12 @@
 // worker takes the holders and the measured programs along, even after a crash.
 #include "supervisor.h"
 
-#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdlib>
-#include <filesystem>
 #include <string_view>
 
 #include "fail.h"

@@ -10,19 +10,19 @@
 #include <fcntl.h>
 #include <netinet/ip.h>
 #include <netinet/tcp.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <cstdint>
 #include <cstring>
+#include <ctime>
 #include <fstream>
 #include <utility>
 
@@ -51,7 +51,7 @@ sockaddr_in loopback(int last_two_bytes, int port) {
 void require_descriptors(int count) {
   rlimit limit{};
   getrlimit(RLIMIT_NOFILE, &limit);
-  const auto wanted = static_cast<rlim_t>(count + 64);
+  const rlim_t wanted = static_cast<rlim_t>(count) + 64;
   if (limit.rlim_cur >= wanted) return;
   limit.rlim_cur = wanted;
   limit.rlim_max = std::max(limit.rlim_max, wanted);

@@ -28,8 +28,8 @@ class World {
   World(const World&) = delete;
   World& operator=(const World&) = delete;
 
-  const std::string& name() const { return prefix_; }  // of its namespace
-  int netns() const { return netns_; }
+  [[nodiscard]] const std::string& name() const { return prefix_; }  // of its namespace
+  [[nodiscard]] int netns() const { return netns_; }
 
   // One more listener, holding `count` half-open requests from invented clients (0: only the
   // listener, so that both sides of a comparison have the same number of them).
