@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// See record_samples.h.
+#include "record_samples.h"
+
+namespace listenq::test {
+
+Sample full_sample() {
+  RawListener listener;
+  listener.netns = NetnsId{4026531840};
+  listener.cookie = SocketCookie{4097};
+  listener.inode = 71234;
+  listener.family = Family::dual;
+  listener.address = {0x20, 1, 0xd, 0xb8, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+  listener.port = 443;
+  listener.interface = "eth0";
+  listener.uid = 33;
+  listener.cgroup_id = 8123;
+  listener.cgroup = "/system.slice/nginx.service";
+  listener.accept_queue_len = 130;
+  listener.accept_queue_limit = 129;
+  listener.syn_queue_len = 17;
+  listener.syn_queue_young = 12;
+  listener.fastopen_queue_len = 3;
+  listener.fastopen_queue_limit = 256;
+  listener.sk_drops = 54321;
+
+  RawListener other = listener;
+  other.cookie = std::nullopt;
+  other.family = Family::ipv4;
+  other.address = {192, 0, 2, 1};
+  other.syn_queue_len = std::nullopt;
+
+  RawNamespace host;
+  host.netns = listener.netns;
+  host.name = "blue";
+  host.sysctls = {4096, 1024, 1, 2, 5, 6};
+  host.mib = MibCounters{{"SyncookiesSent", 7}, {"ListenOverflows", 54000}, {"ListenDrops", 54321}};
+
+  auto owners = std::make_shared<OwnerTable>();
+  owners->pids = {812, 815, 20000};
+  owners->by_inode = {{71234, {0, 2}}, {71235, {2, 1}}};
+  owners->processes = {{812, {"nginx", "/system.slice/nginx.service"}},
+                       {815, {"nginx", std::nullopt}},
+                       {20000, {"sshd", "/"}}};
+
+  Sample sample;
+  sample.wall_ns = 1'780'000'000'123'456'789;
+  sample.monotonic_ns = 86'400'000'000'001;
+  sample.host = "web-3";
+  sample.kernel = "6.1.0-18-amd64";
+  sample.backend = "iter";
+  sample.listeners = {listener, other};
+  sample.namespaces = {host};
+  sample.owners = owners;
+  sample.self = {1'234'567, 89'000'000, 12'582'912, 4, {{"ring full", 2}, {"vanished", 1}}};
+  return sample;
+}
+
+Sample small_sample() {
+  RawListener listener;
+  listener.netns = NetnsId{1};
+  listener.address = {127, 0, 0, 1};
+  listener.port = 80;
+  listener.inode = 9;
+  listener.sk_drops = 0;
+  auto owners = std::make_shared<OwnerTable>();
+  owners->pids = {1};
+  owners->by_inode = {{9, {0, 1}}};
+  owners->processes = {{1, {"init", std::nullopt}}};
+  Sample sample;
+  sample.monotonic_ns = 5;
+  sample.host = "h";
+  sample.listeners = {listener};
+  sample.namespaces.resize(1);
+  sample.namespaces[0].netns = listener.netns;
+  sample.owners = owners;
+  return sample;
+}
+
+}  // namespace listenq::test

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// See sample_text.h. The structured bindings make the compiler refuse this file when a struct gets
+// a member that is not compared.
+#include "sample_text.h"
+
+#include <fmt/format.h>
+
+#include <cctype>
+#include <map>
+#include <span>
+
+namespace listenq::test {
+
+namespace {
+
+std::string text(const std::string& value) {
+  std::string out = "\"";
+  for (const char c : value) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (std::isprint(byte) != 0 && c != '"' && c != '\\') {
+      out += c;
+    } else {
+      out += fmt::format("\\x{:02x}", byte);
+    }
+  }
+  return out + '"';
+}
+
+template <class T>
+requires std::is_integral_v<T> std::string text(T value) {
+  return fmt::format("{}", value);
+}
+
+std::string text(NetnsId id) {
+  return text(number(id));
+}
+std::string text(SocketCookie cookie) {
+  return text(number(cookie));
+}
+
+std::string text(Family family) {
+  return text(static_cast<std::underlying_type_t<Family>>(family));
+}
+
+std::string text(const std::array<std::uint8_t, 16>& address) {
+  std::string out;
+  for (const std::uint8_t byte : address) out += fmt::format("{:02x}", byte);
+  return out;
+}
+
+std::string text(const std::vector<std::pair<std::string, std::uint64_t>>& counters) {
+  std::string out = "[";
+  for (const auto& [name, value] : counters) out += fmt::format("{}={} ", text(name), value);
+  return out + "]";
+}
+
+template <class T>
+std::string text(const std::optional<T>& value) {
+  return value ? text(*value) : "absent";
+}
+
+void add(std::string& out, const char* name, const auto& value) {
+  out += fmt::format(" {}={}", name, text(value));
+}
+
+void add_listener(std::string& out, const RawListener& listener) {
+  const auto& [netns, cookie, inode, family, address, port, interface, uid, cgroup_id, cgroup,
+               accept_queue_len, accept_queue_limit, syn_queue_len, syn_queue_young,
+               fastopen_queue_len, fastopen_queue_limit, sk_drops] = listener;
+  out += "listener";
+  add(out, "netns", netns);
+  add(out, "cookie", cookie);
+  add(out, "inode", inode);
+  add(out, "family", family);
+  add(out, "address", address);
+  add(out, "port", port);
+  add(out, "interface", interface);
+  add(out, "uid", uid);
+  add(out, "cgroup_id", cgroup_id);
+  add(out, "cgroup", cgroup);
+  add(out, "accept_queue_len", accept_queue_len);
+  add(out, "accept_queue_limit", accept_queue_limit);
+  add(out, "syn_queue_len", syn_queue_len);
+  add(out, "syn_queue_young", syn_queue_young);
+  add(out, "fastopen_queue_len", fastopen_queue_len);
+  add(out, "fastopen_queue_limit", fastopen_queue_limit);
+  add(out, "sk_drops", sk_drops);
+  out += '\n';
+}
+
+void add_namespace(std::string& out, const RawNamespace& raw) {
+  const auto& [netns, name, sysctls, mib] = raw;
+  const auto& [somaxconn, tcp_max_syn_backlog, tcp_syncookies, tcp_abort_on_overflow,
+               tcp_synack_retries, tcp_migrate_req] = sysctls;
+  out += "namespace";
+  add(out, "netns", netns);
+  add(out, "name", name);
+  add(out, "somaxconn", somaxconn);
+  add(out, "tcp_max_syn_backlog", tcp_max_syn_backlog);
+  add(out, "tcp_syncookies", tcp_syncookies);
+  add(out, "tcp_abort_on_overflow", tcp_abort_on_overflow);
+  add(out, "tcp_synack_retries", tcp_synack_retries);
+  add(out, "tcp_migrate_req", tcp_migrate_req);
+  add(out, "mib", mib);
+  out += '\n';
+}
+
+void add_owners(std::string& out, const OwnerTable& owners) {
+  const auto& [pids, by_inode, processes] = owners;
+  for (const auto& [inode, range] : std::map(by_inode.begin(), by_inode.end())) {
+    out += fmt::format("socket {}:", inode);
+    for (const std::int32_t pid : std::span(pids).subspan(range.first, range.count)) {
+      out += fmt::format(" {}", pid);
+    }
+    out += '\n';
+  }
+  for (const auto& [pid, process] : std::map(processes.begin(), processes.end())) {
+    const auto& [name, cgroup] = process;
+    out += fmt::format("process {}:", pid);
+    add(out, "name", name);
+    add(out, "cgroup", cgroup);
+    out += '\n';
+  }
+}
+
+}  // namespace
+
+std::string sample_text(const Sample& sample) {
+  const auto& [wall_ns, monotonic_ns, host, kernel, backend, listeners, namespaces, owners, self] =
+      sample;
+  const auto& [sample_ns, cpu_ns, memory_bytes, connection_hash_walks, lost] = self;
+  std::string out = "sample";
+  add(out, "wall_ns", wall_ns);
+  add(out, "monotonic_ns", monotonic_ns);
+  add(out, "host", host);
+  add(out, "kernel", kernel);
+  add(out, "backend", backend);
+  out += '\n';
+  for (const RawListener& listener : listeners) add_listener(out, listener);
+  for (const RawNamespace& raw : namespaces) add_namespace(out, raw);
+  if (owners != nullptr) {
+    out += "owners\n";
+    add_owners(out, *owners);
+  }
+  out += "self";
+  add(out, "sample_ns", sample_ns);
+  add(out, "cpu_ns", cpu_ns);
+  add(out, "memory_bytes", memory_bytes);
+  add(out, "connection_hash_walks", connection_hash_walks);
+  add(out, "lost", lost);
+  out += '\n';
+  return out;
+}
+
+}  // namespace listenq::test
