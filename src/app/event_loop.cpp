@@ -25,9 +25,14 @@ bool watch(const Fd& epoll, int fd) {
   return ::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
+tl::unexpected<Error> cannot_wait() {
+  return failure(ErrorKind::unsupported,
+                 fmt::format("can't wait for events: {}", errno_text(errno)));
+}
+
 }  // namespace
 
-Result<std::unique_ptr<EventLoop>> EventLoop::create(double interval_seconds, int input) {
+Result<std::unique_ptr<EventLoop>> EventLoop::create(double interval_seconds) {
   std::unique_ptr<EventLoop> loop(new EventLoop);
   sigset_t set;
   sigemptyset(&set);
@@ -36,15 +41,18 @@ Result<std::unique_ptr<EventLoop>> EventLoop::create(double interval_seconds, in
   loop->signals_ = Fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   loop->timer_ = Fd(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
   loop->epoll_ = Fd(::epoll_create1(EPOLL_CLOEXEC));
-  loop->input_ = input;
   if (!loop->signals_ || !loop->timer_ || !loop->epoll_ ||
-      !watch(loop->epoll_, loop->signals_.get()) || !watch(loop->epoll_, loop->timer_.get()) ||
-      (input >= 0 && !watch(loop->epoll_, input))) {
-    return failure(ErrorKind::unsupported,
-                   fmt::format("can't wait for events: {}", errno_text(errno)));
+      !watch(loop->epoll_, loop->signals_.get()) || !watch(loop->epoll_, loop->timer_.get())) {
+    return cannot_wait();
   }
   loop->set_interval(interval_seconds);
   return loop;
+}
+
+Result<void> EventLoop::watch_input(int fd) {
+  if (!watch(epoll_, fd)) return cannot_wait();
+  input_ = fd;
+  return {};
 }
 
 void EventLoop::set_interval(double seconds) {

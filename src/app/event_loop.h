@@ -23,9 +23,11 @@ enum class Event : std::uint8_t {
 
 class EventLoop {
  public:
-  /// Blocks the signals that it reports, for the life of the process. `input` is borrowed; -1: none.
-  [[nodiscard]] static Result<std::unique_ptr<EventLoop>> create(double interval_seconds,
-                                                                 int input = -1);
+  /// Blocks the signals that it reports, for the life of the process.
+  [[nodiscard]] static Result<std::unique_ptr<EventLoop>> create(double interval_seconds);
+
+  /// Reports Event::input when `fd`, borrowed, can be read; at most one.
+  [[nodiscard]] Result<void> watch_input(int fd);
 
   /// Waits for the next event. Several at once come one after the other, signals first.
   [[nodiscard]] Event wait();

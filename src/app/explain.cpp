@@ -32,9 +32,9 @@ std::string explain(const Probe& probe) {
   }
   fmt::format_to(line, "\nfields\n");
   for (const Field& field : fields()) {
-    const Source& source = probe.plan.source(field.need);
+    const Feed& feed = probe.plan.feed(field.need);
     fmt::format_to(line, "  {:<34} {}\n", field.id,
-                   source.feeds.empty() ? "absent: " + source.why_not : source.feeds);
+                   feed.from.empty() ? "absent: " + feed.why_not : feed.from);
   }
   return out;
 }

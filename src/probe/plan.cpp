@@ -71,7 +71,7 @@ std::string_view nothing_feeds(Need need) {
   }
 }
 
-Source source_for(Need need, BackendChoice backend, const KernelFacts& facts) {
+Feed feed_for(Need need, BackendChoice backend, const KernelFacts& facts) {
   std::string missing;
   for (const Way& way : ways()) {
     const bool applies = way.backends.empty() || std::find(way.backends.begin(), way.backends.end(),
@@ -165,7 +165,7 @@ Result<Plan> make_plan(const KernelFacts& facts, BackendChoice choice) {
                                      facts[Feature::sock_diag].why_not));
   }
   for (std::size_t i = 0; i < kNeeds; ++i) {
-    plan.sources[i] = source_for(static_cast<Need>(i), plan.backend, facts);
+    plan.feeds[i] = feed_for(static_cast<Need>(i), plan.backend, facts);
   }
   plan.owners_from_bpf = plan.backend == BackendChoice::iter &&
                          facts[Feature::iter_task_file].have &&

@@ -58,8 +58,8 @@ enum class BackendChoice : std::uint8_t { automatic, fentry, kprobe, portable, i
 
 [[nodiscard]] Result<BackendChoice> parse_backend(std::string_view name);
 
-struct Source {
-  std::string feeds;    ///< the hook or file; empty: nothing
+struct Feed {
+  std::string from;     ///< the hook or file; empty: nothing
   std::string why_not;  ///< when nothing does
 };
 
@@ -67,10 +67,10 @@ struct Plan {
   BackendChoice backend = BackendChoice::diag;  ///< iter or diag
   std::string why_not_better;  ///< of an automatic choice: why the backend is no more than diag
   bool owners_from_bpf = false;
-  std::array<Source, kNeeds> sources;
+  std::array<Feed, kNeeds> feeds;
 
-  [[nodiscard]] const Source& source(Need need) const {
-    return sources[static_cast<std::size_t>(need)];
+  [[nodiscard]] const Feed& feed(Need need) const {
+    return feeds[static_cast<std::size_t>(need)];
   }
 };
 

@@ -26,7 +26,7 @@ TEST(Plan, TakesIterWhereItCan) {
   EXPECT_EQ(plan->backend, BackendChoice::iter);
   EXPECT_TRUE(plan->why_not_better.empty());
   EXPECT_TRUE(plan->owners_from_bpf);
-  EXPECT_FALSE(plan->source(Need::syn_queue).feeds.empty());
+  EXPECT_FALSE(plan->feed(Need::syn_queue).from.empty());
 }
 
 TEST(Plan, FallsBackToDiagAndSaysWhy) {
@@ -34,9 +34,9 @@ TEST(Plan, FallsBackToDiagAndSaysWhy) {
   ASSERT_TRUE(plan);
   EXPECT_EQ(plan->backend, BackendChoice::diag);
   EXPECT_EQ(plan->why_not_better, "not on this host");
-  EXPECT_TRUE(plan->source(Need::syn_queue).feeds.empty());
-  EXPECT_NE(plan->source(Need::syn_queue).why_not.find("sock_diag"), std::string::npos);
-  EXPECT_NE(plan->source(Need::owner).feeds.find("/proc"), std::string::npos);
+  EXPECT_TRUE(plan->feed(Need::syn_queue).from.empty());
+  EXPECT_NE(plan->feed(Need::syn_queue).why_not.find("sock_diag"), std::string::npos);
+  EXPECT_NE(plan->feed(Need::owner).from.find("/proc"), std::string::npos);
 }
 
 TEST(Plan, AForcedBackendIsNotReplaced) {
@@ -64,16 +64,16 @@ TEST(Plan, OneMissingProgramCostsOneWayNotTheBackend) {
   ASSERT_TRUE(no_files);
   EXPECT_EQ(no_files->backend, BackendChoice::iter);
   EXPECT_FALSE(no_files->owners_from_bpf);
-  EXPECT_NE(no_files->source(Need::owner).feeds.find("/proc"), std::string::npos);
+  EXPECT_NE(no_files->feed(Need::owner).from.find("/proc"), std::string::npos);
 
   const auto no_marks = make_plan(without({Feature::iter_sk_storage}), BackendChoice::automatic);
   ASSERT_TRUE(no_marks);
-  EXPECT_NE(no_marks->source(Need::syn_queue).feeds.find("iter/tcp"), std::string::npos);
+  EXPECT_NE(no_marks->feed(Need::syn_queue).from.find("iter/tcp"), std::string::npos);
 
   const auto no_diag = make_plan(without({Feature::sock_diag}), BackendChoice::automatic);
   ASSERT_TRUE(no_diag);
   EXPECT_EQ(no_diag->backend, BackendChoice::iter);
-  EXPECT_NE(no_diag->source(Need::listener).feeds.find("iter/tcp"), std::string::npos);
+  EXPECT_NE(no_diag->feed(Need::listener).from.find("iter/tcp"), std::string::npos);
 }
 
 TEST(Plan, NothingAtAllNamesBothReasons) {
@@ -89,8 +89,8 @@ TEST(Plan, EveryNeedHasAFeedOrAReason) {
   for (const BackendChoice choice : {BackendChoice::iter, BackendChoice::diag}) {
     const auto plan = make_plan(everything(), choice);
     ASSERT_TRUE(plan);
-    for (const Source& source : plan->sources) {
-      EXPECT_NE(source.feeds.empty(), source.why_not.empty());
+    for (const Feed& feed : plan->feeds) {
+      EXPECT_NE(feed.from.empty(), feed.why_not.empty());
     }
   }
 }
