@@ -28,6 +28,11 @@ Value absent(const ListenerRow& /*row*/) {
   return {};
 }
 
+Value netns_name_of(const ListenerRow& row) {
+  const std::optional<std::string>& name = row.netns->raw->name;
+  return name ? as_text(*name) : Value();
+}
+
 Value family_of(const ListenerRow& row) {
   switch (row.raw->family) {
     case Family::ipv4:
@@ -124,7 +129,7 @@ constexpr auto kFields = std::to_array<Field>({
     {"netns_name", "NETNS", Kind::label, Type::text, Unit::none, Need::listener,
      "Name of the network namespace, as `ip netns` shows it; absent when it has none, as the "
      "machine's own and those of most containers.",
-     [](const ListenerRow& row) { return as_text(row.netns->raw->name.value_or("")); }},
+     netns_name_of},
     {"address", "ADDRESS", Kind::label, Type::text, Unit::none, Need::listener,
      "Local address, 0.0.0.0 or :: for any; %DEVICE follows when it is bound to one "
      "(SO_BINDTODEVICE).",

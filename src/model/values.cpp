@@ -34,12 +34,16 @@ std::string percent_text(double ratio) {
   return fmt::format("{:.0f}%", std::floor(ratio * 100.0));
 }
 
+/// Three digits at most, rounded down: 59.99 s is not yet a minute.
 std::string seconds_text(double seconds) {
   if (seconds <= 0) return "0s";
-  if (seconds < 0.001) return fmt::format("{:.0f}us", seconds * 1e6);
-  if (seconds < 1) return fmt::format("{:.3g}ms", seconds * 1e3);
-  if (seconds < 60) return fmt::format("{:.1f}s", seconds);
+  const double tenths = std::floor(seconds * 10.0) / 10.0;
+  const double milliseconds = std::floor(seconds * 1e4) / 10.0;
   const auto whole = static_cast<std::uint64_t>(seconds);
+  if (seconds < 0.001) return fmt::format("{:.0f}us", std::floor(seconds * 1e6));
+  if (seconds < 0.01) return fmt::format("{:.1f}ms", milliseconds);
+  if (seconds < 1) return fmt::format("{:.0f}ms", std::floor(milliseconds));
+  if (seconds < 60) return fmt::format("{:.1f}s", tenths);
   if (whole < 3600) return fmt::format("{}m{:02}s", whole / 60, whole % 60);
   if (whole < 86'400) return fmt::format("{}h{:02}m", whole / 3600, whole / 60 % 60);
   return fmt::format("{}d{:02}h", whole / 86'400, whole / 3600 % 24);

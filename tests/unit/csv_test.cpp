@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// CSV as RFC 4180 has it.
+#include "view/csv/csv.h"
+
+#include <gtest/gtest.h>
+
+#include "made_up.h"
+#include "util/text.h"
+
+namespace listenq {
+namespace {
+
+using made_up::derive;
+using made_up::listener;
+using made_up::sample;
+
+std::string written(const Snapshot& snapshot, const CsvOptions& options) {
+  std::string out;
+  write_csv(out, made_up::rows_of(snapshot), options);
+  return out;
+}
+
+TEST(Csv, HeaderAndValues) {
+  Deriver deriver;
+  RawListener raw = listener();
+  raw.sk_drops = 0;
+  derive(deriver, sample(1, {raw}));
+  raw.sk_drops = 1;
+  raw.accept_queue_len = 128;
+  Sample made = sample(3, {raw, listener(2)});
+  auto owners = std::make_shared<OwnerTable>();
+  owners->pids = {5, 60};
+  owners->by_inode = {{9, {0, 2}}};
+  made.listeners[0].inode = 9;
+  made.owners = owners;
+  const auto columns =
+      parse_columns(
+          "port,address,pids,accept_queue_fill,sk_drops_per_second,somaxconn_raised_since,"
+          "process")
+          .value();
+  EXPECT_EQ(written(*derive(deriver, made), {.columns = columns}),
+            "port,address,pids,accept_queue_fill,sk_drops_per_second,somaxconn_raised_since,"
+            "process\r\n"
+            "80,0.0.0.0,5 60,0.25,0.5,false,\r\n"
+            "80,0.0.0.0,,0,,false,\r\n");
+}
+
+TEST(Csv, OneHeaderForManyBlocks) {
+  const auto snapshot = derive(sample(1, {listener()}));
+  const auto columns = parse_columns("port,cookie").value();
+  EXPECT_EQ(written(*snapshot, {.columns = columns, .header = false}), "80,1\r\n");
+  EXPECT_EQ(written(*derive(sample(1)), {.columns = columns}), "port,cookie\r\n");
+}
+
+TEST(Csv, DefaultIsAllButHistograms) {
+  const std::string header = written(*derive(sample(1)), {});
+  const auto ids = split(std::string_view(header).substr(0, header.size() - 2), ',');
+  std::size_t next = 0;
+  for (const Field& field : fields()) {
+    if (field.kind == Kind::histogram) continue;
+    ASSERT_LT(next, ids.size());
+    EXPECT_EQ(ids[next++], field.id);
+  }
+  EXPECT_EQ(next, ids.size());
+  EXPECT_EQ(next, fields().size() - 2);
+}
+
+TEST(Csv, QuotesWhatNeedsIt) {
+  const std::pair<std::string, std::string> names[] = {
+      {"plain", "plain"},
+      {"a b", "a b"},
+      {"a,b", "\"a,b\""},
+      {"say \"hi\"", "\"say \"\"hi\"\"\""},
+      {"\"", "\"\"\"\""},
+      {" lead", "\" lead\""},
+      {"trail ", "\"trail \""},
+      {"line\r\nbreak", "line\\x0d\\x0abreak"},
+      {"\x1b[2J", "\\x1b[2J"},
+      {"\xff", "\\xff"},
+      {"caf\xc3\xa9", "caf\xc3\xa9"},
+  };
+  const auto columns = parse_columns("process,port").value();
+  for (const auto& [name, shown] : names) {
+    Sample made = sample(1, {listener()});
+    made_up::own(made, 1, {name, "/"});
+    EXPECT_EQ(written(*derive(made), {.columns = columns, .header = false}), shown + ",80\r\n");
+  }
+}
+
+}  // namespace
+}  // namespace listenq

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+// The JSON document, read back by another library.
+#include "view/json/json.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "made_up.h"
+
+namespace listenq {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using made_up::derive;
+using made_up::listener;
+using made_up::sample;
+
+std::string written(const Snapshot& snapshot, const JsonOptions& options = {}) {
+  std::string out;
+  write_json(out, snapshot, made_up::rows_of(snapshot), options);
+  return out;
+}
+
+Json document(const Snapshot& snapshot, const JsonOptions& options = {}) {
+  const std::string text = written(snapshot, options);
+  EXPECT_EQ(text.find('\n'), text.size() - 1) << "not one line";
+  Json parsed = Json::parse(text, nullptr, false);
+  EXPECT_FALSE(parsed.is_discarded()) << text;
+  return parsed;
+}
+
+std::vector<std::string> keys(const Json& object) {
+  std::vector<std::string> names;
+  for (const auto& [name, value] : object.items()) names.push_back(name);
+  return names;
+}
+
+TEST(JsonView, DocumentHasItsMembersInOrder) {
+  Sample made = sample(0, {listener()});
+  made.self = {1'500'000, 2'500'000'000, 4096, 3, {{"ring \"full\"", 7}}};
+  made.namespaces.at(0).name = "blue";
+  made.namespaces.at(0).mib = MibCounters{{"ListenDrops", 18446744073709551615U}};
+  const Json json = document(*derive(made));
+  EXPECT_EQ(keys(json), (std::vector<std::string>{"schema", "time", "host", "kernel", "backend",
+                                                  "interval_seconds", "listeners", "closed",
+                                                  "namespaces", "nics", "self"}));
+  EXPECT_EQ(json["schema"], 1);
+  EXPECT_EQ(json["time"], "2023-11-14T22:13:20.000Z");
+  EXPECT_EQ(json["host"], "host");
+  EXPECT_EQ(json["kernel"], "6.1.0");
+  EXPECT_EQ(json["backend"], "iter");
+  EXPECT_TRUE(json["interval_seconds"].is_null());
+  EXPECT_EQ(json["listeners"].size(), 1U);
+  EXPECT_EQ(json["closed"], Json::array());
+  EXPECT_EQ(json["nics"], Json::array());
+  const Json& netns = json["namespaces"][0];
+  EXPECT_EQ(keys(netns),
+            (std::vector<std::string>{"netns", "netns_name", "somaxconn", "tcp_max_syn_backlog",
+                                      "tcp_syncookies", "tcp_abort_on_overflow",
+                                      "tcp_synack_retries", "tcp_migrate_req", "mib",
+                                      "mib_since_start", "counted_since_start", "coverage"}));
+  EXPECT_EQ(netns["netns"], 4026531840U);
+  EXPECT_EQ(netns["netns_name"], "blue");
+  EXPECT_EQ(netns["somaxconn"], 4096);
+  EXPECT_TRUE(netns["tcp_migrate_req"].is_null());
+  EXPECT_EQ(netns["mib"]["ListenDrops"], 18446744073709551615U);
+  EXPECT_TRUE(netns["mib_since_start"].is_null());
+  EXPECT_TRUE(netns["coverage"].is_null());
+  const Json& self = json["self"];
+  EXPECT_EQ(self["sample_milliseconds"], 1.5);
+  EXPECT_EQ(self["cpu_seconds"], 2.5);
+  EXPECT_EQ(self["memory_bytes"], 4096);
+  EXPECT_EQ(self["connection_hash_walks"], 3);
+  EXPECT_EQ(self["lost"]["ring \"full\""], 7);
+  EXPECT_TRUE(self["programs"].is_null());
+}
+
+TEST(JsonView, ListenerHasEveryFieldAbsentAsNull) {
+  RawListener raw = listener(18446744073709551615U);
+  raw.accept_queue_len = 256;
+  raw.syn_queue_len = 0;
+  Sample made = sample(1, {raw});
+  auto owners = std::make_shared<OwnerTable>();
+  owners->pids = {5, 6};
+  owners->by_inode = {{9, {0, 2}}};
+  made.listeners[0].inode = 9;
+  made.owners = owners;
+  const Json row = document(*derive(made))["listeners"][0];
+  std::vector<std::string> ids;
+  for (const Field& field : fields()) ids.emplace_back(field.id);
+  EXPECT_EQ(keys(row), ids);
+  EXPECT_EQ(row["cookie"], 18446744073709551615U);
+  EXPECT_EQ(row["address"], "0.0.0.0");
+  EXPECT_EQ(row["accept_queue_fill"], 0.5);
+  EXPECT_EQ(row["syn_queue_len"], 0);
+  EXPECT_EQ(row["pids"], Json({5, 6}));
+  EXPECT_EQ(row["pid"], 5);
+  EXPECT_EQ(row["somaxconn_raised_since"], false);
+  for (const char* absent :
+       {"process", "cgroup", "sk_drops", "sk_drops_per_second", "drops", "accept_wait",
+        "listen_requested", "syn_queue_young", "uid", "netns_name"}) {
+    EXPECT_TRUE(row[absent].is_null()) << absent;
+  }
+}
+
+TEST(JsonView, SecondSampleHasRatesAndDeltas) {
+  Deriver deriver;
+  Sample made = sample(1, {listener(1), listener(2)});
+  made.listeners[0].sk_drops = 5;
+  made.namespaces.at(0).mib = MibCounters{{"ListenDrops", 10}};
+  derive(deriver, made);
+  made = sample(3, {listener(1)});
+  made.listeners[0].sk_drops = 6;
+  made.namespaces.at(0).mib = MibCounters{{"ListenDrops", 12}};
+  const Json json = document(*derive(deriver, made));
+  EXPECT_EQ(json["interval_seconds"], 2.0);
+  EXPECT_EQ(json["listeners"][0]["sk_drops_per_second"], 0.5);
+  EXPECT_EQ(json["namespaces"][0]["mib_since_start"]["ListenDrops"], 2);
+  ASSERT_EQ(json["closed"].size(), 1U);
+  EXPECT_EQ(json["closed"][0]["cookie"], 2);
+  EXPECT_EQ(json["closed"][0]["closed_at"], json["time"]);
+  EXPECT_EQ(keys(json["closed"][0]).back(), "closed_at");
+}
+
+TEST(JsonView, ColumnsAndFilterHoldForClosedOnesToo) {
+  Deriver deriver;
+  RawListener other = listener(3);
+  other.port = 443;
+  derive(deriver, sample(1, {listener(1), listener(2), other}));
+  const auto snapshot = derive(deriver, sample(2, {listener(1)}));
+  const auto columns = parse_columns("port,cookie").value();
+  const auto filter = Filter::parse("port == 443").value();
+  const Json json = document(*snapshot, {.columns = columns, .filter = &filter});
+  EXPECT_EQ(keys(json["listeners"][0]), (std::vector<std::string>{"port", "cookie"}));
+  ASSERT_EQ(json["closed"].size(), 1U);
+  EXPECT_EQ(keys(json["closed"][0]), (std::vector<std::string>{"port", "cookie", "closed_at"}));
+  EXPECT_EQ(json["closed"][0]["cookie"], 3);
+}
+
+TEST(JsonView, NamesCannotBreakIt) {
+  const std::pair<std::string, std::string> names[] = {
+      {"plain", "plain"},
+      {"a\"b\\c", "a\"b\\c"},
+      {"tab\there\n\r", "tab\\x09here\\x0a\\x0d"},
+      {"\x1b[31m", "\\x1b[31m"},
+      {std::string("nul\0l", 5), "nul\\x00l"},
+      {"caf\xc3\xa9", "caf\xc3\xa9"},
+      {"\xf0\x9f\x90\xa7", "\xf0\x9f\x90\xa7"},
+      {"bad\xff\xc3", "bad\\xff\\xc3"},
+      {"\xed\xa0\x80", "\\xed\\xa0\\x80"},
+      {"\xc0\xaf", "\\xc0\\xaf"},
+      {"del\x7f", "del\\x7f"},
+      {"</script>", "</script>"},
+  };
+  for (const auto& [name, shown] : names) {
+    Sample made = sample(1, {listener()});
+    made_up::own(made, 1, {name, "/" + name});
+    made.host = name;
+    made.namespaces.at(0).name = name;
+    made.namespaces.at(0).mib = MibCounters{{name, 1}};
+    made.listeners[0].interface = name;
+    const Json json = document(*derive(made));
+    EXPECT_EQ(json["host"], shown);
+    EXPECT_EQ(json["listeners"][0]["process"], shown);
+    EXPECT_EQ(json["listeners"][0]["cgroup"], "/" + shown);
+    EXPECT_EQ(json["listeners"][0]["netns_name"], shown);
+    EXPECT_EQ(json["listeners"][0]["address"], "0.0.0.0%" + shown);
+    EXPECT_EQ(json["namespaces"][0]["mib"][shown], 1);
+  }
+}
+
+TEST(JsonView, EmptySnapshotIsADocument) {
+  const Json json = document(*derive(Sample()));
+  EXPECT_EQ(json["listeners"], Json::array());
+  EXPECT_EQ(json["namespaces"], Json::array());
+  EXPECT_EQ(json["self"]["lost"], Json::object());
+}
+
+TEST(JsonView, UnreadCountersAreNullNotEmpty) {
+  Sample made = sample(1);
+  EXPECT_TRUE(document(*derive(made))["namespaces"][0]["mib"].is_null());
+  made.namespaces.at(0).mib = MibCounters{};
+  EXPECT_EQ(document(*derive(made))["namespaces"][0]["mib"], Json::object());
+}
+
+TEST(JsonView, RowsAreThoseGiven) {
+  const auto snapshot = derive(sample(1, {listener(1), listener(2), listener(3)}));
+  const std::vector<const ListenerRow*> rows = {&snapshot->listeners[2], &snapshot->listeners[0]};
+  std::string out = "before";
+  write_json(out, *snapshot, rows);
+  ASSERT_TRUE(out.starts_with("before{"));
+  const Json json = Json::parse(out.substr(6));
+  ASSERT_EQ(json["listeners"].size(), 2U);
+  EXPECT_EQ(json["listeners"][0]["cookie"], 3);
+  EXPECT_EQ(json["listeners"][1]["cookie"], 1);
+}
+
+TEST(JsonView, FlushedPiecesMakeTheSameDocument) {
+  Deriver deriver;
+  std::vector<RawListener> listeners;
+  for (std::uint64_t cookie = 1; cookie <= 200; ++cookie) listeners.push_back(listener(cookie));
+  derive(deriver, sample(1, listeners));
+  listeners.resize(100);
+  const auto snapshot = derive(deriver, sample(2, listeners));
+  std::string pieces;
+  std::size_t largest = 0;
+  int flushes = 0;
+  const std::string rest = written(*snapshot, {.flush = [&](std::string& out) {
+    largest = std::max(largest, out.size());
+    pieces += out;
+    out.clear();
+    ++flushes;
+  }});
+  EXPECT_EQ(pieces + rest, written(*snapshot));
+  EXPECT_GT(flushes, 1);
+  EXPECT_LT(largest, std::size_t{80} * 1024);
+}
+
+TEST(JsonView, NumbersSurvive) {
+  Deriver deriver;
+  Sample made = sample(1, {listener()});
+  made.listeners[0].sk_drops = 0;
+  derive(deriver, made);
+  made.listeners[0].sk_drops = 1;
+  made.monotonic_ns += 3 * made_up::kSecond;
+  const Json row = document(*derive(deriver, made))["listeners"][0];
+  EXPECT_EQ(row["sk_drops_per_second"].get<double>(), 1.0 / 3.0);
+}
+
+}  // namespace
+}  // namespace listenq

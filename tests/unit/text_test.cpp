@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// The text table, and the field table as text.
+#include "view/text/text.h"
+
+#include <gtest/gtest.h>
+
+#include "made_up.h"
+#include "util/text.h"
+
+namespace listenq {
+namespace {
+
+using made_up::derive;
+using made_up::listener;
+using made_up::netns;
+using made_up::sample;
+
+std::string written(const Snapshot& snapshot, const TextOptions& options = {}) {
+  std::string out;
+  write_text(out, snapshot, made_up::rows_of(snapshot), options);
+  return out;
+}
+
+/// The titles of the first line.
+std::string titles(const Snapshot& snapshot) {
+  std::string joined;
+  const std::string text = written(snapshot);
+  for (const std::string_view word :
+       split(std::string_view(text).substr(0, text.find('\n')), ' ')) {
+    if (word.empty()) continue;
+    if (!joined.empty()) joined += ' ';
+    joined += word;
+  }
+  return joined;
+}
+
+TEST(Text, AlignsNumbersRightAndTextLeft) {
+  RawListener small = listener(1);
+  small.address = {127, 0, 0, 1};
+  RawListener large = listener(2);
+  large.port = 50000;
+  large.accept_queue_len = 4097;
+  large.accept_queue_limit = 4096;
+  large.sk_drops = 123456;
+  Sample made = sample(1, {large, small});
+  made.namespaces.at(0).name = "blue";
+  made_up::own(made, 31, {"a longer name", "/"});
+  made_up::own(made, 4, {"b", "/"});
+  EXPECT_EQ(
+      written(*derive(made)),
+      "NETNS  ADDRESS     PORT  ACCEPTQ  LIMIT  FILL  SYNQ  SYN-LIMIT  SK-DROPS  SET-BY       PID"
+      "  PROCESS\n"
+      "blue   0.0.0.0    50000     4097   4096  100%     -       4096    123456  somaxconn     31"
+      "  a longer name\n"
+      "blue   127.0.0.1     80        0    511    0%     -        511         -  application    4"
+      "  b\n");
+}
+
+TEST(Text, ColumnsAreThoseGiven) {
+  const auto columns = parse_columns("process,port,pid").value();
+  Sample made = sample(1, {listener(1), listener(2)});
+  made_up::own(made, 7, {"caf\xc3\xa9\x1b", "/"});
+  EXPECT_EQ(written(*derive(made), {.columns = columns}),
+            "PROCESS   PORT  PID\n"
+            "caf\xc3\xa9\\x1b    80    7\n"
+            "-           80    -\n");
+}
+
+TEST(Text, EmptyIsTheHeaderOnly) {
+  const auto columns = parse_columns("port,process").value();
+  EXPECT_EQ(written(*derive(sample(1)), {.columns = columns}), "PORT  PROCESS\n");
+  const std::string text = written(*derive(sample(1)));
+  EXPECT_EQ(text.find('\n'), text.size() - 1);
+}
+
+TEST(Text, RateComesWithTheSecondSample) {
+  Deriver deriver;
+  RawListener raw = listener();
+  raw.sk_drops = 1;
+  EXPECT_EQ(titles(*derive(deriver, sample(1, {raw}))).find("SK-DROPS/s"), std::string::npos);
+  raw.sk_drops = 4;
+  const auto snapshot = derive(deriver, sample(3, {raw}));
+  EXPECT_NE(titles(*snapshot).find("SK-DROPS SK-DROPS/s SET-BY"), std::string::npos);
+  EXPECT_NE(written(*snapshot).find("1.5"), std::string::npos);
+}
+
+TEST(Text, NamespacesByNameWhereThatTellsThemApart) {
+  Sample made = sample(1, {listener(1), listener(2)});
+  EXPECT_TRUE(titles(*derive(made)).starts_with("NETNS-ID ADDRESS"));
+  made.listeners[1].netns = NetnsId{7};
+  made.namespaces.push_back(netns(NetnsId{7}));
+  EXPECT_TRUE(titles(*derive(made)).starts_with("NETNS-ID ADDRESS"));
+  made.namespaces[1].name = "blue";
+  EXPECT_TRUE(titles(*derive(made)).starts_with("NETNS ADDRESS"));
+  EXPECT_NE(written(*derive(made)).find("\n-      0.0.0.0"), std::string::npos);
+  EXPECT_NE(written(*derive(made)).find("\nblue   0.0.0.0"), std::string::npos);
+  // Two without a name.
+  made.listeners.push_back(listener(3));
+  made.listeners[2].netns = NetnsId{8};
+  made.namespaces.push_back(netns(NetnsId{8}));
+  EXPECT_TRUE(titles(*derive(made)).starts_with("NETNS-ID NETNS ADDRESS"));
+}
+
+TEST(Text, HeadlineCountsWhatIsShown) {
+  RawListener full = listener(1);
+  full.accept_queue_len = 512;
+  const auto snapshot = derive(sample(0, {full, listener(2), listener(3)}));
+  EXPECT_TRUE(written(*snapshot, {.headline = true})
+                  .starts_with("2023-11-14T22:13:20.000Z  iter  3 listeners, 1 in trouble\n"));
+  std::string out;
+  const std::vector<const ListenerRow*> rows = {&snapshot->listeners[1]};
+  write_text(out, *snapshot, rows, {.headline = true});
+  EXPECT_TRUE(out.starts_with("2023-11-14T22:13:20.000Z  iter  1 of 3 listeners, 0 in trouble\n"));
+  EXPECT_TRUE(written(*derive(sample(0, {full})), {.headline = true})
+                  .starts_with("2023-11-14T22:13:20.000Z  iter  1 listener, 1 in trouble\n"));
+}
+
+TEST(FieldList, HasALineForEachField) {
+  const std::string text = fields_text();
+  const auto lines = split(text, '\n');
+  ASSERT_EQ(lines.size(), fields().size() + 1);
+  for (std::size_t i = 0; i < fields().size(); ++i) {
+    const Field& field = fields()[i];
+    EXPECT_TRUE(lines[i].starts_with(std::string(field.id) + ' ')) << field.id;
+    EXPECT_NE(lines[i].find(kind_name(field.kind)), std::string_view::npos) << field.id;
+    EXPECT_NE(lines[i].find(unit_name(field.unit)), std::string_view::npos) << field.id;
+    EXPECT_TRUE(lines[i].ends_with(field.help)) << field.id;
+  }
+}
+
+TEST(FieldList, DocumentationIsUpToDate) {
+  EXPECT_EQ(read_small_file(LISTENQ_SOURCE_DIR "/docs/fields.md"), fields_markdown())
+      << "run: listenq-top --list-fields=md > docs/fields.md";
+}
+
+}  // namespace
+}  // namespace listenq
