@@ -151,26 +151,25 @@ bool Collector::owners_due(const Sample& sample) const {
   });
 }
 
-void Collector::add_owners(Sample& sample) {
-  const std::uint64_t start = monotonic_ns();
+void Collector::look_for(const Sample& sample) {
   looked_for_.clear();
   for (const RawListener& raw : sample.listeners) {
     if (raw.inode != 0) looked_for_.insert(raw.inode);
   }
-  std::vector<SocketOwner> owners;
+}
+
+void Collector::add_owners(const Sample& sample, std::vector<SocketOwner> owners) {
   if (auto holders = probe_.backend->take_holders()) {
     owners.reserve(holders->size());
     for (ListenerHolder& holder : *holders) {
       if (!looked_for_.contains(holder.inode)) continue;
       owners.push_back({holder.inode, holder.pid, -1, std::move(holder.name)});
     }
-  } else {
-    owners = scan_owners(kProc, looked_for_);
   }
   owners_ = make_owner_table(kProc, std::move(owners));
+  // The whole sample stands for what it took: the rest of one is small beside it, or it is.
   const std::uint64_t now = monotonic_ns();
-  const std::uint64_t took = now - std::min(start, now) + (now - sample.monotonic_ns);
-  owners_due_ns_ = now + std::max(kOwnersEveryNs, kOwnersRest * took);
+  owners_due_ns_ = now + std::max(kOwnersEveryNs, kOwnersRest * (now - sample.monotonic_ns));
 }
 
 void Collector::name_ownerless_cgroups(Sample& sample) {
@@ -191,11 +190,23 @@ Result<std::shared_ptr<const Sample>> Collector::sample() {
 
   last_error_.reset();
   const std::vector<NetnsRef> refs = wanted_namespaces();
-  ReadRequest request{options_.syn_queue, options_.owners && !owners_, refs.size()};
+  ReadRequest request;
+  request.syn_queue = options_.syn_queue;
+  request.holders = options_.owners && !owners_ && probe_.plan.owners_from_bpf;
+  request.namespaces = refs.size();
   for (const NetnsRef& ref : refs) {
     if (enter(ref)) read_one(ref, request, *sample);
   }
-  request.holders = owners_due(*sample);
+  const bool owners_wanted = owners_due(*sample);
+  request.holders = owners_wanted && probe_.plan.owners_from_bpf;
+  std::vector<SocketOwner> scanned;
+  std::vector<ListenerDescriptor> descriptors;
+  if (owners_wanted) look_for(*sample);
+  if (owners_wanted && !request.holders) {
+    scanned = scan_owners(kProc, looked_for_);
+    for (const SocketOwner& owner : scanned) descriptors.push_back({owner.pid, owner.fd});
+    request.descriptors = descriptors;
+  }
   const auto enter_by_id = [&](NetnsId id) {
     const auto ref = std::find_if(refs.begin(), refs.end(),
                                   [&](const NetnsRef& candidate) { return candidate.id == id; });
@@ -214,7 +225,7 @@ Result<std::shared_ptr<const Sample>> Collector::sample() {
                        ? fmt::format("the network namespace {} is gone", printable(options_.name))
                        : "no network namespace could be read");
   }
-  if (request.holders) add_owners(*sample);
+  if (owners_wanted) add_owners(*sample, std::move(scanned));
   if (options_.owners) {
     sample->owners = owners_;
     name_ownerless_cgroups(*sample);

@@ -43,7 +43,8 @@ class Collector {
   bool enter(const NetnsRef& ref);
   void leave();
   void read_one(const NetnsRef& ref, const ReadRequest& request, Sample& sample);
-  void add_owners(Sample& sample);
+  void look_for(const Sample& sample);
+  void add_owners(const Sample& sample, std::vector<SocketOwner> owners);
   [[nodiscard]] bool owners_due(const Sample& sample) const;
   void name_ownerless_cgroups(Sample& sample);
 

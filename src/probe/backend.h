@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -22,11 +23,18 @@ struct ListenerHolder {
   std::string name;  ///< comm of the thread group leader
 };
 
+/// A descriptor of a listener, as /proc showed it.
+struct ListenerDescriptor {
+  std::int32_t pid = 0;
+  std::int32_t fd = 0;
+};
+
 /// What this sample shall hold beyond the accept queue.
 struct ReadRequest {
   bool syn_queue = true;
   bool holders = false;         ///< who holds the listeners shall be read anew in this sample
   std::size_t namespaces = 1;   ///< how many will be read
+  std::span<const ListenerDescriptor> descriptors;  ///< for complete(), where BPF can't find them
 };
 
 class Backend {

@@ -30,7 +30,7 @@ static_assert(offsetof(listenq_listener_record, address) == 72);
 using Program = BpfPrograms::Program;
 
 /// What a walk of the connection hash may take in one sample once the tool watches; namespaces
-/// beyond it wait for their turn. Only matters where sockets can't be marked (before 5.11).
+/// beyond it wait for their turn. Only matters where sockets can't be marked.
 constexpr std::uint64_t kWalkBudgetNs = 20'000'000;
 
 /// From so many sockets in a namespace on, iter/tcp costs less than sock_diag and its completion.
@@ -101,8 +101,11 @@ std::uint64_t sockets_in_namespace() {
 
 class BpfBackend final : public Backend {
  public:
-  BpfBackend(std::unique_ptr<BpfPrograms> programs, bool diag, bool holders)
-      : programs_(std::move(programs)), diag_(diag), can_tell_holders_(holders) {}
+  BpfBackend(std::unique_ptr<BpfPrograms> programs, const KernelFacts& facts, const Plan& plan)
+      : programs_(std::move(programs)),
+        diag_(facts[Feature::sock_diag].have),
+        cookies_(facts[Feature::cookie_helper].have),
+        can_tell_holders_(plan.owners_from_bpf) {}
 
   Result<void> read_namespace(NetnsId netns, const ReadRequest& request,
                               std::vector<RawListener>& listeners) override;
@@ -131,14 +134,17 @@ class BpfBackend final : public Backend {
   void fill(Pending& pending, const ReadRequest& request, const Enter& enter);
   void read_listeners(Program program, Pending& pending);
   void read_files(Pending& pending);
+  void mark(std::span<const ListenerDescriptor> descriptors);
   void walk_namespaces(Pending& pending, const Enter& enter);
   [[nodiscard]] bool files_are_cheaper(std::size_t namespaces) const;
   [[nodiscard]] bool iterator_is_cheaper(const ReadRequest& request) const;
 
   std::unique_ptr<BpfPrograms> programs_;
   bool diag_;
+  bool cookies_;
   bool can_tell_holders_;
   bool first_sample_ = true;
+  bool descriptors_marked_ = false;
   std::uint64_t walks_ = 0;
   std::uint64_t walks_put_off_ = 0;
   std::uint64_t read_errors_ = 0;
@@ -185,7 +191,8 @@ std::set<NetnsId> BpfBackend::Pending::namespaces() const {
 /// there are few of both it is what the call costs.
 bool BpfBackend::iterator_is_cheaper(const ReadRequest& request) const {
   if (!diag_) return true;
-  if (!request.syn_queue) return false;
+  // Without its helper iter/tcp knows the cookie only of a socket that sock_diag was asked about.
+  if (!request.syn_queue || !cookies_) return false;
   if (sockets_in_namespace() >= kManySockets) return true;
   return first_sample_ && !request.holders && !files_are_cheaper(request.namespaces);
 }
@@ -235,6 +242,12 @@ bool BpfBackend::files_are_cheaper(std::size_t namespaces) const {
          buckets * kNsPerBucket * static_cast<double>(namespaces);
 }
 
+void BpfBackend::mark(std::span<const ListenerDescriptor> descriptors) {
+  for (const ListenerDescriptor& descriptor : descriptors) {
+    if (programs_->mark_descriptor(descriptor.pid, descriptor.fd)) descriptors_marked_ = true;
+  }
+}
+
 void BpfBackend::walk_namespaces(Pending& pending, const Enter& enter) {
   const std::set<NetnsId> waiting = pending.namespaces();
   std::vector<NetnsId> order(waiting.upper_bound(walk_after_), waiting.end());
@@ -267,8 +280,10 @@ void BpfBackend::fill(Pending& pending, const ReadRequest& request, const Enter&
   const bool files = request.holders && can_tell_holders_;
   if (files) read_files(pending);
   if (!request.syn_queue) return;
-  if (!pending.empty() && !first_sample_ && programs_->has(Program::sk_storage)) {
-    read_listeners(Program::sk_storage, pending);
+  if (!pending.empty() && programs_->has(Program::sk_storage)) {
+    if (!programs_->marks_itself()) mark(request.descriptors);
+    const bool marked = programs_->marks_itself() ? !first_sample_ : descriptors_marked_;
+    if (marked) read_listeners(Program::sk_storage, pending);
   }
   if (!pending.empty() && !files && files_are_cheaper(pending.namespaces().size())) {
     read_files(pending);
@@ -291,8 +306,7 @@ void BpfBackend::account(RawSelf& self) const {
 
 std::unique_ptr<Backend> make_bpf_backend(std::unique_ptr<BpfPrograms> programs,
                                           const KernelFacts& facts, const Plan& plan) {
-  return std::make_unique<BpfBackend>(std::move(programs), facts[Feature::sock_diag].have,
-                                      plan.owners_from_bpf);
+  return std::make_unique<BpfBackend>(std::move(programs), facts, plan);
 }
 
 }  // namespace listenq

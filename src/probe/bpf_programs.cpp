@@ -7,8 +7,12 @@
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
 
+#include <sys/syscall.h>
+
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <vector>
 
 #include "listenq.skel.h"
 #include "probe/light_skeleton.h"
@@ -46,6 +50,7 @@ class LightPrograms final : public BpfPrograms {
   [[nodiscard]] std::uint64_t marks_refused() const override { 
     return programs_.marks_refused != nullptr ? *programs_.marks_refused : 0;
   }
+  [[nodiscard]] bool marks_itself() const override { return true; }
 
  protected:
   [[nodiscard]] int fd(Program program) const override {
@@ -65,17 +70,13 @@ class LightPrograms final : public BpfPrograms {
   listenq_light_programs programs_;
 };
 
-/// A subset of the programs and what they may use. Tried in the order of kProfiles, which goes from
-/// all to what 5.10 has; decided by loading, because distributions backport.
+/// A subset of the programs and what they may use; decided by loading, because distributions backport.
 struct Profile {
   bool cookie_helper;
   bool task_file;
-  bool marks;
-};
-
-constexpr std::array kProfiles = {
-    Profile{true, true, true},    Profile{true, true, false},  Profile{true, false, true},
-    Profile{false, true, false},  Profile{true, false, false}, Profile{false, false, false},
+  bool mark_helper;  ///< bpf_sk_storage_get(); without it descriptors are marked (mark_descriptor())
+  bool sk_storage;
+  bool operator==(const Profile&) const = default;
 };
 
 class FullPrograms final : public BpfPrograms {
@@ -84,11 +85,11 @@ class FullPrograms final : public BpfPrograms {
   static std::unique_ptr<FullPrograms> load(const Profile& profile) {
     listenq_bpf* skeleton = listenq_bpf__open();
     if (skeleton == nullptr) return nullptr;
-    auto programs = std::unique_ptr<FullPrograms>(new FullPrograms(skeleton));
+    auto programs = std::unique_ptr<FullPrograms>(new FullPrograms(skeleton, profile.mark_helper));
     skeleton->rodata->listenq_cookie_helper = profile.cookie_helper ? 1 : 0;
-    skeleton->rodata->listenq_mark = profile.marks ? 1 : 0;
+    skeleton->rodata->listenq_mark = profile.mark_helper ? 1 : 0;
     bpf_program__set_autoload(skeleton->progs.iter__task_file, profile.task_file);
-    bpf_program__set_autoload(skeleton->progs.iter__sk_storage, profile.marks);
+    bpf_program__set_autoload(skeleton->progs.iter__sk_storage, profile.sk_storage);
     if (listenq_bpf__load(skeleton) != 0) return nullptr;
     return programs;
   }
@@ -97,6 +98,7 @@ class FullPrograms final : public BpfPrograms {
   [[nodiscard]] std::uint64_t marks_refused() const override {
     return skeleton_->bss->listenq_marks_refused;
   }
+  [[nodiscard]] bool marks_itself() const override { return marks_itself_; }
 
  protected:
   [[nodiscard]] int fd(Program program) const override {
@@ -113,8 +115,10 @@ class FullPrograms final : public BpfPrograms {
   [[nodiscard]] int map_fd() const override { return bpf_map__fd(skeleton_->maps.marked); }
 
  private:
-  explicit FullPrograms(listenq_bpf* skeleton) : skeleton_(skeleton) {}
+  FullPrograms(listenq_bpf* skeleton, bool marks_itself)
+      : skeleton_(skeleton), marks_itself_(marks_itself) {}
   listenq_bpf* skeleton_;
+  bool marks_itself_;
 };
 
 void set(KernelFacts& facts, Feature feature, bool have, const std::string& why_not) {
@@ -127,7 +131,31 @@ bool denied(const KernelFacts& facts, Feature feature) {
   return !facts[feature].have && !facts[feature].why_not.empty();
 }
 
+/// Best first: all that is not switched off, the same without the helper of 5.12, and what 5.10 has.
+std::vector<Profile> profiles(const KernelFacts& facts, bool single_sample) {
+  const bool storage = !denied(facts, Feature::iter_sk_storage);
+  const bool marks = storage && !single_sample;
+  const Profile best{!denied(facts, Feature::cookie_helper),
+                     !denied(facts, Feature::iter_task_file), marks, marks};
+  Profile no_cookie = best;
+  no_cookie.cookie_helper = false;
+  std::vector<Profile> list = {best, no_cookie, {false, false, false, storage},
+                               {false, false, false, false}};
+  list.erase(std::unique(list.begin(), list.end()), list.end());
+  return list;
+}
+
 }  // namespace
+
+bool BpfPrograms::mark_descriptor(int pid, int fd) const {
+  // A copy of the other process' descriptor, for the moment that the kernel looks through it.
+  const Fd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  const Fd copy(process ? static_cast<int>(::syscall(SYS_pidfd_getfd, process.get(), fd, 0)) : -1);
+  if (!copy) return false;
+  const int key = copy.get();
+  const __u32 value = 1;
+  return bpf_map_update_elem(map_fd(), &key, &value, BPF_NOEXIST) == 0 || errno == EEXIST;
+}
 
 std::unique_ptr<BpfPrograms> BpfPrograms::load(KernelFacts& facts, bool single_sample) {
   libbpf_set_print(keep_warning);
@@ -153,12 +181,7 @@ std::unique_ptr<BpfPrograms> BpfPrograms::load(KernelFacts& facts, bool single_s
   }
 
   std::string why_not;
-  for (const Profile& profile : kProfiles) {
-    if ((profile.cookie_helper && denied(facts, Feature::cookie_helper)) ||
-        (profile.task_file && denied(facts, Feature::iter_task_file)) ||
-        (profile.marks && (single_sample || denied(facts, Feature::iter_sk_storage)))) {
-      continue;
-    }
+  for (const Profile& profile : profiles(facts, single_sample)) {
     errno = 0;
     auto programs = FullPrograms::load(profile);
     const int error = errno;
@@ -170,7 +193,7 @@ std::unique_ptr<BpfPrograms> BpfPrograms::load(KernelFacts& facts, bool single_s
     set(facts, Feature::iter_tcp, true, "");
     set(facts, Feature::cookie_helper, profile.cookie_helper, why_not);
     set(facts, Feature::iter_task_file, profile.task_file, why_not);
-    set(facts, Feature::iter_sk_storage, profile.marks,
+    set(facts, Feature::iter_sk_storage, profile.sk_storage,
         single_sample ? kSingleSample : why_not);
     return programs;
   }

@@ -35,6 +35,12 @@ class BpfPrograms {
 
   [[nodiscard]] bool has(Program program) const { return fd(program) >= 0; }
 
+  /// True when the iterators mark what they see; false where that takes mark_descriptor().
+  [[nodiscard]] virtual bool marks_itself() const = 0;
+
+  /// Marks the socket behind a descriptor of another process. False when either is gone.
+  [[nodiscard]] bool mark_descriptor(int pid, int fd) const;
+
   /// Marks that the kernel refused since the start.
   [[nodiscard]] virtual std::uint64_t marks_refused() const = 0;
 

@@ -24,7 +24,7 @@ std::string field_text(std::string_view id, const ListenerRow& row) {
 }
 
 std::string owner(const ListenerRow& row) {
-  if (row.pids.empty()) return "owner unknown";
+  if (row.pids.empty()) return "process unknown";
   std::string text = fmt::format("{} pid {}", row.process ? printable(row.process->name) : "process",
                                  row.pids.front());
   if (row.pids.size() > 1) text += fmt::format(" and {} more", row.pids.size() - 1);
@@ -50,7 +50,7 @@ std::string limit_origin(const ListenerRow& row) {
   switch (row.limit_set_by) {
     case LimitSetBy::application:
       text = "limit set by the application";
-      if (somaxconn) text += fmt::format(" (somaxconn is {})", *somaxconn);
+      if (somaxconn) text += fmt::format(" (somaxconn {})", *somaxconn);
       break;
     case LimitSetBy::somaxconn:
       text = "limit set by somaxconn";
@@ -68,12 +68,14 @@ std::string limit_origin(const ListenerRow& row) {
 
 std::string losses(const ListenerRow& row) {
   if (!row.raw->sk_drops) return "sk_drops unknown";
-  const std::string total = fmt::format("{} since it was opened", *row.raw->sk_drops);
-  if (!row.sk_drops_per_second) return fmt::format("sk_drops {}, rate not known yet", total);
+  const std::uint32_t total = *row.raw->sk_drops;
+  if (!row.sk_drops_per_second) return fmt::format("{} sk_drops in all, rate not known yet", total);
   const std::string rate = field_text("sk_drops_per_second", row);
-  if (*row.sk_drops_per_second > 0) return fmt::format("LOSING {} sk_drops/s, {}", rate, total);
-  return *row.raw->sk_drops == 0 ? std::string("no sk_drops")
-                                 : fmt::format("no sk_drops now, {}", total);
+  if (*row.sk_drops_per_second > 0) {
+    return fmt::format("LOSING {} sk_drops/s, {} in all", rate, total);
+  }
+  return total == 0 ? std::string("no sk_drops")
+                    : fmt::format("no sk_drops now, {} in all", total);
 }
 
 std::string syn_queue(const ListenerRow& row) {

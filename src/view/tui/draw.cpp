@@ -229,7 +229,8 @@ void draw_netns(Canvas& canvas, int row, int at, int width, const RawNamespace& 
 
 std::string field_text(const Column& column, const ListenerRow& listener) {
   std::string text = display(*column.field, column.field->get(listener));
-  if (column.kind == ColumnKind::limit_set_by && column.width < 11) {
+  if (column.kind == ColumnKind::limit_set_by &&
+      text.size() > static_cast<std::size_t>(column.width)) {
     switch (listener.limit_set_by) {
       case LimitSetBy::application:
         return "app";

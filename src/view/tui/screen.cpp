@@ -104,7 +104,7 @@ Layout layout_of(int height, int width) {
     return layout;
   }
   layout.header = height >= 20 ? 4 : height >= 12 ? 2 : 1;
-  layout.context = height >= 20 ? 3 : height >= 10 ? 2 : 0;
+  layout.context = height >= 24 ? 4 : height >= 20 ? 3 : height >= 10 ? 2 : 0;
   layout.table_top = layout.header;
   layout.table = height - layout.header - 1 - layout.context - 1;  // titles, keys
   return layout;
