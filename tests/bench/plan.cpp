@@ -4,6 +4,7 @@
 // one slow the walks of all) and measures the rivals in it. Called by main.cpp.
 #include "plan.h"
 
+#include <malloc.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -111,9 +112,10 @@ WorldResult measure_world(const std::string& tool, const WorldSpec& spec, const 
   fmt::print(stderr, "bench:   made in {:.1f} s\n", (now_ms() - started) / 1e3);
   const std::vector<Command> commands = rivals(tool);
   check_rows(commands, world, spec.listeners);
-  WorldResult result{.spec = spec, .rounds = {}, .self = {}};
+  WorldResult result{.spec = spec, .rounds = {}, .self = self_of(tool, world)};
+  // A forked child starts with this process's memory, which is the least that ru_maxrss can say.
+  malloc_trim(0);
   result.rounds = interleave(commands, world.netns(), effort);
-  result.self = self_of(tool, world);
   return result;
 }
 
