@@ -282,6 +282,8 @@ void World::hold_half_open(int count) {
     set_sysctl("ipv4/tcp_synack_retries", "8");
     route_sink();
     listen_on(target, 1000000);
+    // Twice, because a busy machine may drop a few; a SYN whose request is there makes no other.
+    send_from_clients(target, count, false);
     send_from_clients(target, count, false);
   });
 }
