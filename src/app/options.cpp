@@ -52,6 +52,7 @@ void choose_needs(Options& options) {
                    options.command == Command::record;
   options.collect.owners = all || needed(Need::owner) || needed(Need::cgroup);
   options.collect.syn_queue = all || needed(Need::syn_queue);
+  options.collect.sk_drops = all || needed(Need::sk_drops);
   // The JSON document has the namespaces beside the listeners.
   options.collect.namespace_files =
       all || needed(Need::sysctl) || options.format == Format::json;
@@ -130,7 +131,7 @@ void add_options(CLI::App& app, Raw& raw) {
       ->type_name("SECONDS");
   app.add_flag("--json", raw.json, "JSON: one document with --once, one a line with --batch");
   app.add_flag("--csv", raw.csv, "CSV with one header");
-  app.add_option("--columns", raw.columns, "fields to show, by id: see --list-fields")
+  app.add_option("--columns", raw.columns, "fields to show, by id: see --list-fields; what is not shown is not read")
       ->type_name("ID[,ID]");
   app.add_option("--sort", raw.sort, "field to sort by; without it, trouble first")
       ->type_name("ID[:asc|:desc]");

@@ -55,11 +55,7 @@ Collector::Collector(Probe probe, CollectOptions options)
   kernel_ = names.release;
   home_ = lister_.own();
   current_ = home_;
-  if (options_.scope == CollectOptions::Scope::self) {
-    for (NetnsRef& ref : lister_.list()) {
-      if (ref.id == home_) home_name_ = std::move(ref.name);
-    }
-  }
+  home_name_ = lister_.own_name();
 }
 
 Result<std::unique_ptr<Collector>> Collector::create(Probe probe, CollectOptions options) {
@@ -192,6 +188,7 @@ Result<std::shared_ptr<const Sample>> Collector::sample() {
   const std::vector<NetnsRef> refs = wanted_namespaces();
   ReadRequest request;
   request.syn_queue = options_.syn_queue;
+  request.sk_drops = options_.sk_drops;
   request.holders = options_.owners && !owners_ && probe_.plan.owners_from_bpf;
   request.namespaces = refs.size();
   for (const NetnsRef& ref : refs) {

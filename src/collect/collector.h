@@ -21,6 +21,7 @@ struct CollectOptions {
   std::string name;  ///< for Scope::named: a name of `ip netns`, or an inode number
   bool owners = true;
   bool syn_queue = true;
+  bool sk_drops = true;
   bool namespace_files = true;  ///< sysctls and MIB counters
 };
 

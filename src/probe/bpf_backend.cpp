@@ -199,7 +199,9 @@ bool BpfBackend::iterator_is_cheaper(const ReadRequest& request) const {
 
 Result<void> BpfBackend::read_namespace(NetnsId netns, const ReadRequest& request,
                                         std::vector<RawListener>& listeners) {
-  if (!iterator_is_cheaper(request)) return dump_listeners(netns, listeners);
+  // Where BPF completes the listeners it also reads their drops.
+  const bool sk_drops = request.sk_drops && !request.syn_queue;
+  if (!iterator_is_cheaper(request)) return dump_listeners(netns, sk_drops, listeners);
   ++walks_;
   const std::string error = programs_->read(
       Program::tcp, sizeof(listenq_listener_record), [&](const void* data) {

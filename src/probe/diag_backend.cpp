@@ -18,6 +18,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <initializer_list>
 
 #include "util/fd.h"
 
@@ -32,17 +33,20 @@ struct Request {
   inet_diag_req_v2 body{};
 };
 
-constexpr std::uint32_t kListen = 1U << TCP_LISTEN;
+struct Ask {
+  std::uint32_t states = 1U << TCP_LISTEN;
+  bool sk_drops = true;
+};
 
-Result<void> send_request(int socket, int family, std::uint32_t states) {
+Result<void> send_request(int socket, int family, const Ask& ask) {
   Request request;
   request.header.nlmsg_len = sizeof(request);
   request.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
   request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
   request.body.sdiag_family = static_cast<__u8>(family);
   request.body.sdiag_protocol = IPPROTO_TCP;
-  request.body.idiag_ext = 1U << (INET_DIAG_SKMEMINFO - 1);
-  request.body.idiag_states = states;
+  if (ask.sk_drops) request.body.idiag_ext = 1U << (INET_DIAG_SKMEMINFO - 1);
+  request.body.idiag_states = ask.states;
   if (::send(socket, &request, sizeof(request), 0) < 0) {
     return failure(ErrorKind::unsupported,
                    fmt::format("sock_diag refused the request: {}", errno_text(errno)));
@@ -118,9 +122,9 @@ Result<bool> parse_messages(const char* data, std::size_t size, NetnsId netns,
   return false;
 }
 
-Result<void> dump_family(int socket, int family, std::uint32_t states, NetnsId netns,
+Result<void> dump_family(int socket, int family, const Ask& ask, NetnsId netns,
                          std::vector<RawListener>& listeners) {
-  if (auto sent = send_request(socket, family, states); !sent) return sent;
+  if (auto sent = send_request(socket, family, ask); !sent) return sent;
   alignas(nlmsghdr) static thread_local std::array<char, kReceiveBuffer> buffer;
   for (;;) {
     const ssize_t got = ::recv(socket, buffer.data(), buffer.size(), 0);
@@ -137,9 +141,9 @@ Result<void> dump_family(int socket, int family, std::uint32_t states, NetnsId n
 
 class DiagBackend final : public Backend {
  public:
-  Result<void> read_namespace(NetnsId netns, const ReadRequest& /*request*/,
+  Result<void> read_namespace(NetnsId netns, const ReadRequest& request,
                               std::vector<RawListener>& listeners) override {
-    return listenq::dump_listeners(netns, listeners);
+    return dump_listeners(netns, request.sk_drops, listeners);
   }
   void complete(std::vector<RawListener>& /*listeners*/, const ReadRequest& /*request*/,
                 const Enter& /*enter*/) override {}
@@ -147,14 +151,15 @@ class DiagBackend final : public Backend {
   void account(RawSelf& /*self*/) const override {}
 };
 
-Result<void> dump(std::uint32_t states, NetnsId netns, std::vector<RawListener>& listeners) {
+Result<void> dump(std::initializer_list<int> families, const Ask& ask, NetnsId netns,
+                  std::vector<RawListener>& listeners) {
   const Fd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
   if (!socket) {
     return failure(ErrorKind::unsupported,
                    fmt::format("no netlink socket for sock_diag: {}", errno_text(errno)));
   }
-  for (const int family : {AF_INET, AF_INET6}) {
-    auto dumped = dump_family(socket.get(), family, states, netns, listeners);
+  for (const int family : families) {
+    auto dumped = dump_family(socket.get(), family, ask, netns, listeners);
     if (!dumped) return dumped;
   }
   return {};
@@ -162,14 +167,14 @@ Result<void> dump(std::uint32_t states, NetnsId netns, std::vector<RawListener>&
 
 }  // namespace
 
-Result<void> dump_listeners(NetnsId netns, std::vector<RawListener>& listeners) {
-  return dump(kListen, netns, listeners);
+Result<void> dump_listeners(NetnsId netns, bool sk_drops, std::vector<RawListener>& listeners) {
+  return dump({AF_INET, AF_INET6}, {.sk_drops = sk_drops}, netns, listeners);
 }
 
 std::string sock_diag_missing() {
   // No state at all: the kernel answers at once that this was all.
   std::vector<RawListener> none;
-  const auto dumped = dump(0, NetnsId{}, none);
+  const auto dumped = dump({AF_INET}, {.states = 0, .sk_drops = false}, NetnsId{}, none);
   return dumped ? std::string() : dumped.error().message;
 }
 

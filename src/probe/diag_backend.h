@@ -13,8 +13,9 @@
 namespace listenq {
 
 /// Dumps the listeners of the namespace the calling thread is in (a netlink socket belongs to the
-/// one that it was made in), IPv4 then IPv6.
-[[nodiscard]] Result<void> dump_listeners(NetnsId netns, std::vector<RawListener>& listeners);
+/// one that it was made in), IPv4 then IPv6. Asking for sk_drops makes each message longer.
+[[nodiscard]] Result<void> dump_listeners(NetnsId netns, bool sk_drops,
+                                          std::vector<RawListener>& listeners);
 
 /// Whether the kernel answers: "" or why not. Loads the modules inet_diag and tcp_diag if need be.
 [[nodiscard]] std::string sock_diag_missing();

@@ -90,7 +90,8 @@ Feed feed_for(Need need, BackendChoice backend, const KernelFacts& facts) {
 std::string iter_impossible(const KernelFacts& facts) {
   if (!facts[Feature::bpf].have) return facts[Feature::bpf].why_not;
   if (facts[Feature::iter_tcp].have) return "";
-  return facts[Feature::iter_tcp].why_not;
+  const std::string& why_not = facts[Feature::iter_tcp].why_not;
+  return why_not.empty() ? "it was not tried" : why_not;
 }
 
 }  // namespace

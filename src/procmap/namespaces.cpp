@@ -86,6 +86,14 @@ std::optional<NetnsId> NamespaceLister::own() const {
   return static_cast<NetnsId>(*id);
 }
 
+std::optional<std::string> NamespaceLister::own_name() {
+  const auto id = own();
+  read_own_mounts();
+  const auto mount = id ? own_mounts_.find(number(*id)) : own_mounts_.end();
+  if (mount == own_mounts_.end()) return std::nullopt;
+  return mount->second.name;
+}
+
 void NamespaceLister::read_own_mounts() {
   const std::string path = proc_ + "/self/mountinfo";
   if (own_mountinfo_) {

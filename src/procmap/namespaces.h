@@ -32,6 +32,9 @@ class NamespaceLister {
   /// The namespace that the calling process is in; nullopt without /proc.
   [[nodiscard]] std::optional<NetnsId> own() const;
 
+  /// The name of its bind mount in the own mount namespace.
+  [[nodiscard]] std::optional<std::string> own_name();
+
  private:
   struct Mount {
     std::string path;

@@ -76,6 +76,14 @@ TEST(Plan, OneMissingProgramCostsOneWayNotTheBackend) {
   EXPECT_NE(no_diag->feed(Need::listener).from.find("iter/tcp"), std::string::npos);
 }
 
+TEST(Plan, WhatWasNotTriedIsNotThere) {
+  KernelFacts facts = everything();
+  facts[Feature::iter_tcp] = {false, ""};
+  const auto plan = make_plan(facts, BackendChoice::automatic);
+  ASSERT_TRUE(plan);
+  EXPECT_EQ(plan->backend, BackendChoice::diag);
+}
+
 TEST(Plan, NothingAtAllNamesBothReasons) {
   const auto plan =
       make_plan(without({Feature::bpf, Feature::sock_diag}), BackendChoice::automatic);

@@ -65,6 +65,12 @@ TEST_F(FakeProc, ListsNamespacesOfProcessesAndMounts) {
   EXPECT_EQ(number(list[2].id), 300U);
   EXPECT_EQ(list[2].name, "blue");
   EXPECT_EQ(lister.own(), NetnsId{100});
+  EXPECT_FALSE(lister.own_name());
+}
+
+TEST_F(FakeProc, KnowsTheNameOfTheOwnNamespace) {
+  write("self/mountinfo", "30 25 0:4 net:[100] /run/netns/red rw - nsfs nsfs rw\n");
+  EXPECT_EQ(NamespaceLister(root_.string()).own_name(), "red");
 }
 
 TEST_F(FakeProc, FindsMountsOfOtherMountNamespaces) {
