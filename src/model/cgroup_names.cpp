@@ -17,9 +17,7 @@ bool all_hex(std::string_view text) {
 }
 
 /// Docker, containerd, CRI-O and Podman all name a container by 64 hex digits.
-bool is_container_id(std::string_view text) {
-  return text.size() == 64 && all_hex(text);
-}
+constexpr std::size_t kIdLength = 64;
 
 /// A task on Fargate: 32 hex digits and a number.
 bool is_fargate_id(std::string_view text) {
@@ -43,31 +41,33 @@ bool is_pod_uid(std::string_view text) {
 /// "pod<uid>", "kubepods-burstable-pod<uid>.slice", the latter with ":cri-containerd:<id>" too.
 std::string_view pod_uid_in(std::string_view segment) {
   constexpr std::string_view kPod = "pod";
+  constexpr std::string_view kMarker = "-pod";
+  constexpr std::string_view kSlice = ".slice";
+  if (segment.size() < kPod.size() + 32) return {};
   if (segment.starts_with(kPod)) {
     const std::string_view uid = segment.substr(kPod.size());
     return is_pod_uid(uid) ? uid : std::string_view();
   }
-  constexpr std::string_view kMarker = "-pod";
-  constexpr std::string_view kSlice = ".slice";
-  const std::size_t slice = segment.find(kSlice);
-  if (slice == std::string_view::npos || segment.find("kubepods") == std::string_view::npos) {
-    return {};
-  }
-  const std::string_view name = segment.substr(0, slice);
-  const std::size_t marker = name.find(kMarker);
+  const std::size_t marker = segment.find(kMarker);
   if (marker == std::string_view::npos) return {};
-  const std::string_view uid = name.substr(marker + kMarker.size());
-  return is_pod_uid(uid) ? uid : std::string_view();
+  const std::string_view tail = segment.substr(marker + kMarker.size());
+  const std::string_view uid = tail.substr(0, tail.find(kSlice[0]));
+  if (!is_pod_uid(uid) || !tail.substr(uid.size()).starts_with(kSlice)) return {};
+  return segment.substr(0, marker).find("kubepods") != std::string_view::npos ? uid
+                                                                              : std::string_view();
 }
 
 /// "<id>", "docker-<id>.scope", "cri-containerd-<id>.scope", "crio-<id>",
 /// "...:cri-containerd:<id>".
 std::string_view container_in(std::string_view segment) {
   constexpr std::string_view kScope = ".scope";
+  if (segment.size() < kIdLength) return {};
   if (segment.ends_with(kScope)) segment.remove_suffix(kScope.size());
-  const std::size_t last = segment.find_last_of("-:");
-  const std::string_view id = last == std::string_view::npos ? segment : segment.substr(last + 1);
-  if (!is_container_id(id)) return {};
+  if (segment.size() < kIdLength) return {};
+  const std::string_view id = segment.substr(segment.size() - kIdLength);
+  segment.remove_suffix(kIdLength);
+  const bool separated = segment.empty() || segment.back() == '-' || segment.back() == ':';
+  if (!separated || !all_hex(id)) return {};
   // Beside the container runs its monitor, which is not in it.
   return segment.find("conmon") == std::string_view::npos ? id : std::string_view();
 }

@@ -68,22 +68,6 @@ void set_owner(ListenerRow& row, const OwnerTable& owners) {
   if (process != owners.processes.end()) row.process = &process->second;
 }
 
-/// `like` is the row before: neighbours often share a process, and then these names too.
-void set_cgroup(ListenerRow& row, const ListenerRow* like, std::deque<std::string>& pods) {
-  const std::optional<std::string>& path =
-      row.process && row.process->cgroup ? row.process->cgroup : row.raw->cgroup;
-  if (!path) return;
-  row.cgroup = *path;
-  if (like != nullptr && like->cgroup && like->cgroup->data() == path->data()) {
-    row.container = like->container;
-    row.pod = like->pod;
-    return;
-  }
-  CgroupNames names = names_in_cgroup(*path);
-  row.container = names.container;
-  if (!names.pod.empty()) row.pod = pods.emplace_back(std::move(names.pod));
-}
-
 void set_queues(ListenerRow& row) {
   const RawListener& raw = *row.raw;
   row.accept_queue_fill = static_cast<double>(raw.accept_queue_len) /
@@ -233,6 +217,11 @@ void Deriver::derive_listeners(Snapshot& snapshot) {
   snapshot.listeners.resize(sample.listeners.size());
   history_.reserve(sample.listeners.size());
   seen_ = 0;
+  if (!owner_names_ || owner_names_->owners != sample.owners) {
+    owner_names_ = std::make_shared<OwnerNames>();
+    owner_names_->owners = sample.owners;
+  }
+  snapshot.names_of_owners = owner_names_;
   const ListenerRow* before = nullptr;
   const NamespaceHistory* netns = nullptr;
   for (std::size_t i = 0; i < snapshot.listeners.size(); ++i) {
@@ -243,12 +232,33 @@ void Deriver::derive_listeners(Snapshot& snapshot) {
     }
     row.netns = &snapshot.namespaces[netns->row];
     if (sample.owners) set_owner(row, *sample.owners);
-    set_cgroup(row, before, snapshot.pods);
+    derive_cgroup(row, before, snapshot);
     set_queues(row);
     derive_history(row, netns->seen_before, sample.monotonic_ns);
     before = &row;
   }
   count_groups(snapshot.listeners);
+}
+
+void Deriver::derive_cgroup(ListenerRow& row, const ListenerRow* before, Snapshot& snapshot) {
+  if (row.process == nullptr || !row.process->cgroup) {
+    if (!row.raw->cgroup) return;
+    CgroupNames names = names_in_cgroup(*row.raw->cgroup);
+    row.cgroup = *row.raw->cgroup;
+    row.container = names.container;
+    if (!names.pod.empty()) row.pod = snapshot.pods.emplace_back(std::move(names.pod));
+    return;
+  }
+  row.cgroup = *row.process->cgroup;
+  if (before != nullptr && before->process == row.process) {
+    row.container = before->container;
+    row.pod = before->pod;
+    return;
+  }
+  const auto [entry, is_new] = owner_names_->names.try_emplace(row.process);
+  if (is_new) entry->second = names_in_cgroup(*row.process->cgroup);
+  row.container = entry->second.container;
+  row.pod = entry->second.pod;
 }
 
 void Deriver::derive_history(ListenerRow& row, bool seen_netns_before, std::uint64_t now_ns) {

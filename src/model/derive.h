@@ -14,6 +14,13 @@
 
 namespace listenq {
 
+/// Container id and pod uid found in a cgroup path; empty when there is none.
+struct CgroupNames {
+  std::string_view container;  ///< into the path
+  std::string pod;             ///< with dashes, as Kubernetes prints it
+};
+[[nodiscard]] CgroupNames names_in_cgroup(std::string_view path);
+
 class Deriver {
  public:
   /// Never fails. Samples must come in the order of their monotonic time and from one machine; one
@@ -50,11 +57,18 @@ class Deriver {
     std::uint64_t wall_ns = 0;             ///< of the first sample that did not
   };
 
+  /// Owners are read seldom, so what their cgroup paths say is found once for many samples.
+  struct OwnerNames {
+    std::shared_ptr<const OwnerTable> owners;
+    std::unordered_map<const Process*, CgroupNames> names;
+  };
+
   static Key key_of(const RawListener& raw);
   [[nodiscard]] bool continues(const Sample& sample) const;
   void restart();
   void derive_namespaces(Snapshot& snapshot);
   void derive_listeners(Snapshot& snapshot);
+  void derive_cgroup(ListenerRow& row, const ListenerRow* before, Snapshot& snapshot);
   void derive_history(ListenerRow& row, bool seen_netns_before, std::uint64_t now_ns);
   [[nodiscard]] bool holds(NetnsId netns) const;
   [[nodiscard]] bool is_missing(const ListenerRow& row) const;
@@ -67,6 +81,7 @@ class Deriver {
   std::unordered_map<Key, History, KeyHash> history_;
   std::unordered_map<std::uint32_t, NamespaceHistory> namespaces_;
   std::map<NetnsId, Unread> unread_;
+  std::shared_ptr<OwnerNames> owner_names_;
   std::deque<std::shared_ptr<const ClosedListener>> closed_;
 };
 
@@ -75,12 +90,5 @@ class Deriver {
 /// nullopt: the queue is not used (tcp_syncookies = 2) or the settings are not known.
 [[nodiscard]] std::optional<std::uint32_t> applying_syn_queue_limit(std::uint32_t limit,
                                                                     const Sysctls& sysctls);
-
-/// Container id and pod uid found in a cgroup path; empty when there is none.
-struct CgroupNames {
-  std::string_view container;  ///< into the path
-  std::string pod;             ///< with dashes, as Kubernetes prints it
-};
-[[nodiscard]] CgroupNames names_in_cgroup(std::string_view path);
 
 }  // namespace listenq

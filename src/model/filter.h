@@ -24,6 +24,8 @@ class Filter {
   Filter();
   Filter(Filter&&) noexcept;
   Filter& operator=(Filter&&) noexcept;
+  Filter(const Filter&) = delete;
+  Filter& operator=(const Filter&) = delete;
   ~Filter();
 
   /// A usage error says what was not understood and where. Text that is empty or blank gives the

@@ -51,6 +51,7 @@ struct ClosedListener {
   ClosedListener(const ListenerRow& last, std::uint64_t closed_at_wall_ns);
   ClosedListener(const ClosedListener&) = delete;
   ClosedListener& operator=(const ClosedListener&) = delete;
+  ~ClosedListener() = default;
 
   std::uint64_t closed_wall_ns = 0;  ///< of the first sample that missed it
   ListenerRow row;                   ///< as it was last seen
@@ -74,7 +75,8 @@ struct Snapshot {
 
   // What rows point into and the Sample does not hold.
   std::deque<RawNamespace> unlisted_namespaces;
-  std::deque<std::string> pods;
+  std::deque<std::string> pods;                 ///< of rows without an owner
+  std::shared_ptr<const void> names_of_owners;  ///< pods of the others
 
   /// A listener whose losses grow now, or whose accept queue is full.
   [[nodiscard]] static bool in_trouble(const ListenerRow& row) {

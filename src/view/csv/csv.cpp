@@ -3,6 +3,7 @@
 // See csv.h.
 #include "view/csv/csv.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdint>
@@ -15,12 +16,6 @@ namespace {
 constexpr std::string_view kEndOfRecord = "\r\n";
 
 void append_quoted(std::string& out, std::string_view text) {
-  // A blank at either end is part of the value, and some readers cut it off.
-  const bool blank = text.starts_with(' ') || text.ends_with(' ');
-  if (!blank && text.find_first_of(",\"\r\n") == std::string_view::npos) {
-    out += text;
-    return;
-  }
   out += '"';
   for (const char c : text) {
     if (c == '"') out += '"';
@@ -29,8 +24,22 @@ void append_quoted(std::string& out, std::string_view text) {
   out += '"';
 }
 
+void append_text(std::string& out, std::string_view text) {
+  // A blank at either end is part of the value, and some readers cut it off.
+  const bool blank = text.starts_with(' ') || text.ends_with(' ');
+  if (blank || text.find_first_of(",\"\r\n") != std::string_view::npos) {
+    append_quoted(out, text);
+  } else {
+    out += text;
+  }
+}
+
+bool is_simple(char c) {
+  return c > 0x20 && c < 0x7f && c != ',' && c != '"';
+}
+
+/// Nearly all values are absent, integers or simple words: these take no string of their own.
 void append_value(std::string& out, const Value& value) {
-  // Nearly all values are absent or integers: these take no string of their own.
   if (std::holds_alternative<std::monostate>(value)) return;
   if (const auto* integer = std::get_if<std::uint64_t>(&value)) {
     std::array<char, 24> digits{};
@@ -38,7 +47,12 @@ void append_value(std::string& out, const Value& value) {
                std::to_chars(digits.data(), digits.data() + digits.size(), *integer).ptr);
     return;
   }
-  append_quoted(out, plain(value));
+  const auto* text = std::get_if<std::string_view>(&value);
+  if (text != nullptr && std::all_of(text->begin(), text->end(), is_simple)) {
+    out += *text;
+    return;
+  }
+  append_text(out, plain(value));
 }
 
 }  // namespace
@@ -51,18 +65,21 @@ void write_csv(std::string& out, std::span<const ListenerRow* const> rows,
       if (field.kind != Kind::histogram) columns.push_back(&field);
     }
   }
-  const auto record = [&](const auto& append_cell) {
-    std::string_view before;
-    for (const Field* field : columns) {
-      out += before;
-      append_cell(*field);
-      before = ",";
-    }
+  // A comma after each value; the last one makes way for the end of the record.
+  const auto end_record = [&out] {
+    out.pop_back();
     out += kEndOfRecord;
   };
-  if (options.header) record([&](const Field& field) { out += field.id; });
+  if (options.header) {
+    for (const Field* field : columns) out.append(field->id).push_back(',');
+    end_record();
+  }
   for (const ListenerRow* row : rows) {
-    record([&](const Field& field) { append_value(out, field.get(*row)); });
+    for (const Field* field : columns) {
+      append_value(out, field->get(*row));
+      out += ',';
+    }
+    end_record();
   }
 }
 
