@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A grid of character cells, the paper that the screen is drawn on. It knows how wide a character is
-// and nothing of terminals, so that a test reads a drawn screen as text; Terminal copies it out.
+// A grid of character cells, the paper that the screen is drawn on. It knows how wide a character
+// is and nothing of terminals, so that a test reads a drawn screen as text; Terminal copies it out.
 //
 // No text can break the grid: what a terminal would not show as a character of one known width
 // (controls, invalid UTF-8, marks that steer the direction or the shape of other characters) is
@@ -20,8 +20,8 @@ namespace listenq::tui {
 /// What a cell means; Terminal decides what that looks like with the colours it has.
 enum class Style : std::uint8_t {
   normal,
-  strong,        ///< numbers and names to be found first
-  dim,           ///< labels, absent values, idle listeners
+  strong,  ///< numbers and names to be found first
+  dim,     ///< labels, absent values, idle listeners
   good,
   warn,
   bad,

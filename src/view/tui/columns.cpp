@@ -10,6 +10,7 @@
 #include <cassert>
 #include <unordered_set>
 
+#include "util/text.h"
 #include "view/tui/canvas.h"
 
 namespace listenq::tui {
@@ -22,7 +23,9 @@ int digits(std::uint64_t value) {
   return count;
 }
 
-int size_of(std::string_view text) { return static_cast<int>(std::min<std::size_t>(text.size(), 1000)); }
+int size_of(std::string_view text) {
+  return static_cast<int>(std::min<std::size_t>(text.size(), 1000));
+}
 
 /// Cells of local_text() without writing it for the addresses that most listeners have.
 int local_width(const RawListener& raw) {
@@ -35,8 +38,8 @@ int local_width(const RawListener& raw) {
   return text_width(local_text(raw), Charset::utf8);
 }
 
-/// How a column gets its width: it comes in as wide as its content, but at least `least` and at most
-/// `enough`; what is left over in the end widens it up to its content or `most`.
+/// How a column gets its width: it comes in as wide as its content, but at least `least` and at
+/// most `enough`; what is left over in the end widens it up to its content or `most`.
 struct Spec {
   ColumnKind kind = ColumnKind::field;
   std::string_view id;           ///< field shown, or what the column sorts by
@@ -50,21 +53,28 @@ struct Spec {
   int (*content)(const Contents&) = nullptr;
 };
 
-int always(const Contents& /*contents*/) { return 1; }
+int always(const Contents& /*contents*/) {
+  return 1;
+}
 
 constexpr int kBarMost = 20;  ///< cells inside the brackets
 
 /// A wider screen has longer bars before it has further columns.
-int least_bar(int width) { return std::clamp((width - 60) / 8, 3, kBarMost); }
+int least_bar(int width) {
+  return std::clamp((width - 60) / 8, 3, kBarMost);
+}
 
 /// "[|||] 512/511"
-int queue_width(const Contents& contents, int bar) { return bar + 3 + queue_number_width(contents); }
+int queue_width(const Contents& contents, int bar) {
+  return bar + 3 + queue_number_width(contents);
+}
 
 // In the order of the screen.
 const auto kSpecs = std::to_array<Spec>({
     {ColumnKind::netns, "netns_name", "", 6, 5, 7, 24, false,
      [](const Contents& c) { return c.namespaces > 1 ? c.netns : 0; }},
-    {ColumnKind::local, "port", "", 1, 12, 15, 45, false, [](const Contents& c) { return c.local; }},
+    {ColumnKind::local, "port", "", 1, 12, 15, 45, false,
+     [](const Contents& c) { return c.local; }},
     {ColumnKind::accept_queue, "accept_queue_fill", "", 2, 0, 0, 0, false,
      [](const Contents& c) { return queue_width(c, kBarMost); }},
     {ColumnKind::syn_queue, "syn_queue_len", "", 5, 0, 0, 0, false,
@@ -81,7 +91,7 @@ const auto kSpecs = std::to_array<Spec>({
     {ColumnKind::field, "pid", "", 9, 4, 10, 10, true,
      [](const Contents& c) { return c.pid_digits; }},
     {ColumnKind::field, "process", "", 3, 7, 9, 24, false,
-     [](const Contents& c) { return c.process; }},
+     [](const Contents& c) { return std::max(c.process, 1); }},
     {ColumnKind::field, "uid", "", 13, 5, 10, 10, true, always},
     {ColumnKind::field, "container", "", 14, 12, 12, 64, false,
      [](const Contents& c) { return c.container ? 64 : 0; }},
@@ -137,10 +147,12 @@ std::string local_text(const RawListener& raw) {
 }
 
 std::string netns_text(const RawNamespace& netns) {
-  return netns.name ? *netns.name : fmt::format("{}", number(netns.netns));
+  return netns.name ? printable(*netns.name) : fmt::format("{}", number(netns.netns));
 }
 
-int queue_number_width(const Contents& contents) { return 2 * contents.queue_digits + 1; }
+int queue_number_width(const Contents& contents) {
+  return 2 * contents.queue_digits + 1;
+}
 
 Contents measure(const std::vector<ListenerRow>& rows) {
   Contents all;
@@ -154,8 +166,9 @@ Contents measure(const std::vector<ListenerRow>& rows) {
       all.netns = std::max(all.netns, text_width(netns_text(*row.netns->raw), Charset::utf8));
     }
     all.local = std::max(all.local, local_width(raw));
-    queue = std::max<std::uint64_t>({queue, raw.accept_queue_len, raw.accept_queue_limit,
-                                     raw.syn_queue_len.value_or(0), row.syn_queue_limit.value_or(0)});
+    queue =
+        std::max<std::uint64_t>({queue, raw.accept_queue_len, raw.accept_queue_limit,
+                                 raw.syn_queue_len.value_or(0), row.syn_queue_limit.value_or(0)});
     drops = std::max<std::uint64_t>(drops, raw.sk_drops.value_or(0));
     if (row.process != nullptr) all.process = std::max(all.process, size_of(row.process->name));
     if (!row.pids.empty()) pid = std::max(pid, static_cast<std::uint64_t>(row.pids.front()));
@@ -215,8 +228,8 @@ std::vector<Column> choose_columns(int width, const Contents& contents) {
     const Spec& spec = *candidate.spec;
     const std::string_view title = full_title(spec, *candidate.field);
     const bool fits = size_of(title) <= candidate.width || spec.short_title.empty();
-    columns.push_back({spec.kind, candidate.field, fits ? title : spec.short_title, candidate.width,
-                       spec.right});
+    columns.push_back(
+        {spec.kind, candidate.field, fits ? title : spec.short_title, candidate.width, spec.right});
   }
   return columns;
 }

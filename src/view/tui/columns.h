@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Which columns the table shows in a given width. The two queues and the address with its port are
-// drawn by the screen from several fields; all else is a field by id, shown as the field table says.
+// drawn by the screen from several fields; all else is a field by id, shown as the field table
+// says.
 #pragma once
 
 #include <cstdint>
@@ -16,13 +17,13 @@ namespace listenq::tui {
 
 /// What the rows need in width, measured once per Snapshot.
 struct Contents {
-  int netns = 0;          ///< cells of the longest namespace name
-  int local = 0;          ///< of the longest address:port
-  int process = 0;        ///< of the longest process name
-  int queue_digits = 1;   ///< of the largest queue length or limit
-  int drops_digits = 1;   ///< of the largest sk_drops
-  int pid_digits = 1;     ///< of the largest pid shown
-  int cgroup = 0;         ///< of the longest path
+  int netns = 0;               ///< cells of the longest namespace name
+  int local = 0;               ///< of the longest address:port
+  int process = 0;             ///< of the longest process name
+  int queue_digits = 1;        ///< of the largest queue length or limit
+  int drops_digits = 1;        ///< of the largest sk_drops
+  int pid_digits = 1;          ///< of the largest pid shown
+  int cgroup = 0;              ///< of the longest path
   std::size_t namespaces = 0;  ///< that have a listener
   bool syn_queue = false;      ///< some row knows its SYN queue
   bool container = false;      ///< some row is in one

@@ -25,8 +25,8 @@ std::string field_text(std::string_view id, const ListenerRow& row) {
 
 std::string owner(const ListenerRow& row) {
   if (row.pids.empty()) return "process unknown";
-  std::string text = fmt::format("{} pid {}", row.process ? printable(row.process->name) : "process",
-                                 row.pids.front());
+  std::string text = fmt::format(
+      "{} pid {}", row.process ? printable(row.process->name) : "process", row.pids.front());
   if (row.pids.size() > 1) text += fmt::format(" and {} more", row.pids.size() - 1);
   return text;
 }
@@ -35,8 +35,8 @@ std::string accept_queue(const ListenerRow& row) {
   const auto len = row.raw->accept_queue_len;
   const auto limit = row.raw->accept_queue_limit;
   if (row.accept_queue_fill >= 1.0) {
-    return fmt::format("accept queue FULL: {} wait for accept(), limit {}, further ones are refused",
-                       len, limit);
+    return fmt::format(
+        "accept queue FULL: {} wait for accept(), limit {}, further ones are refused", len, limit);
   }
   if (len == 0) return fmt::format("accept queue empty, limit {}", limit);
   const bool nearly = row.accept_queue_fill >= 0.8;
@@ -60,8 +60,9 @@ std::string limit_origin(const ListenerRow& row) {
       break;
   }
   if (row.somaxconn_raised_since.value_or(false)) {
-    text += somaxconn ? fmt::format(", raised to {} since: a new listen() would get more", *somaxconn)
-                      : std::string(", raised since: a new listen() would get more");
+    text += somaxconn
+                ? fmt::format(", raised to {} since: a new listen() would get more", *somaxconn)
+                : std::string(", raised since: a new listen() would get more");
   }
   return text;
 }
@@ -74,8 +75,7 @@ std::string losses(const ListenerRow& row) {
   if (*row.sk_drops_per_second > 0) {
     return fmt::format("LOSING {} sk_drops/s, {} in all", rate, total);
   }
-  return total == 0 ? std::string("no sk_drops")
-                    : fmt::format("no sk_drops now, {} in all", total);
+  return total == 0 ? std::string("no sk_drops") : fmt::format("no sk_drops now, {} in all", total);
 }
 
 std::string syn_queue(const ListenerRow& row) {

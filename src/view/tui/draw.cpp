@@ -67,6 +67,13 @@ Style rate_style(const std::optional<double>& rate) {
 
 // --- header
 
+/// From sample to sample as it was, else as it was chosen.
+double interval_of(const ScreenState& state) {
+  const auto& measured = state.shown.snapshot->interval_seconds;
+  return state.interval_changed ? state.interval_seconds
+                                : measured.value_or(state.interval_seconds);
+}
+
 /// Time of the sample, and its age where it is not the newest that one may expect.
 std::string time_text(const ScreenState& state) {
   const std::string time = rfc3339(state.shown.snapshot->sample->wall_ns);
@@ -74,7 +81,8 @@ std::string time_text(const ScreenState& state) {
   std::string text = (with_date ? time.substr(0, 10) + " " : "") + time.substr(11, 8) + " UTC";
   const std::uint64_t arrived = state.shown.arrived_ns;
   const double age = state.now_ns > arrived ? static_cast<double>(state.now_ns - arrived) / 1e9 : 0;
-  if (state.frozen || age > 1.5 * state.interval_seconds + 0.5) {
+  const double usual = std::max(state.interval_seconds, interval_of(state));
+  if (state.frozen || age > 1.5 * usual + 0.5) {
     text += fmt::format(", {} ago", seconds_text(age));
   }
   return text;
@@ -95,7 +103,7 @@ void draw_identity(Canvas& canvas, const ScreenState& state) {
   line.item("", sample.host, Style::normal);
   line.item("kernel", sample.kernel, Style::normal);
   line.item("backend", sample.backend, Style::normal);
-  line.item("every", seconds_text(state.interval_seconds), Style::normal);
+  line.item("every", seconds_text(interval_of(state)), Style::normal);
 }
 
 void draw_totals(Canvas& canvas, const ScreenState& state, int row) {
@@ -103,8 +111,7 @@ void draw_totals(Canvas& canvas, const ScreenState& state, int row) {
   const Totals& totals = state.shown.totals;
   Line line(canvas, row, canvas.columns());
   line.item("listeners", fmt::format("{}", snapshot.listeners.size()), Style::strong);
-  line.item("in trouble",
-            fmt::format("{}{}", totals.in_trouble, totals.in_trouble > 0 ? "!" : ""),
+  line.item("in trouble", fmt::format("{}{}", totals.in_trouble, totals.in_trouble > 0 ? "!" : ""),
             totals.in_trouble > 0 ? Style::bad : Style::good);
   if (state.rows.size() != snapshot.listeners.size()) {
     line.item("shown", fmt::format("{}", state.rows.size()), Style::notice);
@@ -199,9 +206,9 @@ void draw_queue(Canvas& canvas, int row, int at, const Column& column, const Que
   draw_bar(canvas, row, at, bar, queue.fill.value_or(0));
   const std::string text = queue.limit ? fmt::format("{}/{}", *queue.len, *queue.limit)
                                        : fmt::format("{}/-", *queue.len);
-  const Style style = *queue.len == 0              ? Style::dim
+  const Style style = *queue.len == 0                         ? Style::dim
                       : queue.fill.value_or(0) >= kNearlyFull ? fill_style(*queue.fill)
-                                                   : Style::strong;
+                                                              : Style::strong;
   canvas.put_right(row, at + column.width - number_cells, text, style, number_cells);
 }
 
@@ -212,7 +219,8 @@ void draw_local(Canvas& canvas, int row, int at, int width, const ListenerRow& l
   const std::size_t colon = text.rfind(':');
   const std::string_view port = std::string_view(text).substr(colon);
   const int address_cells = width - static_cast<int>(port.size());
-  const int end = canvas.put(row, at, std::string_view(text).substr(0, colon), style, address_cells);
+  const int end =
+      canvas.put(row, at, std::string_view(text).substr(0, colon), style, address_cells);
   canvas.put(row, end, port, style, at + width - end);
 }
 
@@ -295,8 +303,7 @@ void draw_listener(Canvas& canvas, int row, const std::vector<Column>& columns,
   }
 }
 
-void draw_titles(Canvas& canvas, int row, const std::vector<Column>& columns,
-                 const SortKey& sort) {
+void draw_titles(Canvas& canvas, int row, const std::vector<Column>& columns, const SortKey& sort) {
   canvas.fill(row, 0, canvas.columns(), Style::title);
   int at = 2;
   for (const Column& column : columns) {
@@ -407,8 +414,8 @@ CursorCell draw_edit(Canvas& canvas, const LineEdit& edit) {
 void draw_help(Canvas& canvas, const ScreenState& state) {
   const auto lines = help_lines(canvas.columns(), canvas.charset());
   const int page = canvas.rows() - 2;
-  const int scroll = std::clamp(state.help_scroll, 0,
-                                std::max(static_cast<int>(lines.size()) - page, 0));
+  const int scroll =
+      std::clamp(state.help_scroll, 0, std::max(static_cast<int>(lines.size()) - page, 0));
   canvas.fill(0, 0, canvas.columns(), Style::title);
   canvas.put(0, 0, "listenq-top: help", Style::title);
   for (int i = 0; i < page; ++i) {

@@ -20,12 +20,15 @@ constexpr std::array kKeys = {
     Entry{"q F10", "quit; here: back to the table"},
     Entry{"h ? F1", "this page"},
     Entry{"arrows j k", "select a listener; PgUp PgDn, Home g, End G go further"},
-    Entry{"/", "search in address, namespace, process, pid and cgroup; n and F3 go to the next "
-               "one, N to the one before, Esc ends it"},
-    Entry{"f F4 \\", "filter by an expression on fields, such as `port == 443 and "
-                     "accept_queue_fill > 0.8` or `process ~ nginx`; an empty line shows all"},
-    Entry{"< > F6", "sort by the column to the left or right (arrow keys too); left of the first "
-                    "one: trouble first"},
+    Entry{"/",
+          "search in address, namespace, process, pid and cgroup; n and F3 go to the next "
+          "one, N to the one before, Esc ends it"},
+    Entry{"f F4 \\",
+          "filter by an expression on fields, such as `port == 443 and "
+          "accept_queue_fill > 0.8` or `process ~ nginx`; an empty line shows all"},
+    Entry{"< > F6",
+          "sort by the column to the left or right (arrow keys too); left of the first "
+          "one: trouble first"},
     Entry{"I", "turn the order around"},
     Entry{"Space Z", "freeze the numbers; sorting, filter and search go on; again: go on"},
     Entry{"z", "hide or show listeners where nothing waits and nothing is lost"},
@@ -36,8 +39,9 @@ constexpr std::array kKeys = {
 constexpr std::array kMarks = {
     Entry{"!", "in trouble: losses grow now, or the accept queue is full"},
     Entry{"[||  ] 2/9", "queue length and limit; the bar says FULL when the queue is"},
-    Entry{"-", "not known here: the kernel, the backend or missing privileges do not tell; "
-               "--explain says why"},
+    Entry{"-",
+          "not known here: the kernel, the backend or missing privileges do not tell; "
+          "--explain says why"},
     Entry{"LIMIT", "in a narrow window, what set the limit: app, somax(conn) or ? for unknown"},
 };
 

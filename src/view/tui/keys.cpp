@@ -14,7 +14,9 @@ namespace {
 
 constexpr std::array kIntervals = {0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0};
 
-constexpr char32_t control(char letter) { return static_cast<char32_t>(letter) & 0x1fU; }
+constexpr char32_t control(char letter) {
+  return static_cast<char32_t>(letter) & 0x1fU;
+}
 
 std::string utf8(const std::u32string& text) {
   std::string out;
@@ -22,7 +24,9 @@ std::string utf8(const std::u32string& text) {
   return out;
 }
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
 
 bool contains(std::string_view text, std::string_view part) {
   return std::search(text.begin(), text.end(), part.begin(), part.end(),
@@ -113,6 +117,7 @@ KeyResult change_interval(ScreenState& state, bool slower) {
     if (next != kIntervals.begin()) result.interval_seconds = *std::prev(next);
   }
   state.interval_seconds = result.interval_seconds.value_or(now);
+  if (result.interval_seconds) state.interval_changed = true;
   return result;
 }
 

@@ -79,7 +79,8 @@ std::size_t find_selected(const ScreenState& state) {
 }
 
 void keep_cursor_visible(ScreenState& state) {
-  const auto page = static_cast<std::size_t>(std::max(layout_of(state.height, state.width).table, 1));
+  const auto page =
+      static_cast<std::size_t>(std::max(layout_of(state.height, state.width).table, 1));
   const std::size_t count = state.rows.size();
   state.scroll = std::min(state.scroll, count > page ? count - page : 0);
   if (state.cursor < state.scroll) state.scroll = state.cursor;
@@ -137,6 +138,7 @@ void show(ScreenState& state, std::shared_ptr<const Snapshot> snapshot, std::uin
   const Totals totals = totals_of(*snapshot, state.live.snapshot.get());
   state.live = {std::move(snapshot), now_ns, totals};
   state.now_ns = now_ns;
+  state.interval_changed = false;
   if (state.frozen && state.shown.snapshot) return;
   state.shown = state.live;
   state.contents = measure(state.shown.snapshot->listeners);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The screen without a terminal: its state, what a key does to it, and how it is drawn. Nothing here
-// reads, waits or writes, so tests feed keys and read the drawn text; Tui joins it to a Terminal.
+// The screen without a terminal: its state, what a key does to it, and how it is drawn. Nothing
+// here reads, waits or writes, so tests feed keys and read the drawn text; Tui joins it to a
+// Terminal.
 //
 // Order of calls: set_size() and show() whenever there is something new, handle_key() for each key;
 // draw_screen() after any of them. The first three keep the sorted rows up to date; drawing
@@ -24,8 +25,8 @@
 
 namespace listenq::tui {
 
-/// Enough to find a listener again in the next Snapshot. The socket itself first; if it is gone, one
-/// that listens in its place (a restarted service).
+/// Enough to find a listener again in the next Snapshot. The socket itself first; if it is gone,
+/// one that listens in its place (a restarted service).
 struct ListenerId {
   std::uint32_t netns = 0;
   std::uint64_t socket = 0;  ///< cookie; inode where there is none
@@ -67,9 +68,10 @@ struct ScreenState {
   SortKey sort;
   Filter filter;
   std::string filter_text;
-  std::string search;  ///< empty: none in force
+  std::string search;                 ///< empty: none in force
   std::vector<const Field*> columns;  ///< empty: those that fit
-  double interval_seconds = 1;
+  double interval_seconds = 1;        ///< chosen; a sample tells how long it really was
+  bool interval_changed = false;      ///< since the last sample
   bool hide_idle = false;
   bool frozen = false;
   bool help = false;

@@ -105,23 +105,23 @@ void disarm_crash_restore() {
 struct Look {
   short foreground;  ///< -1: as the terminal has it
   short background;
-  attr_t attributes;       ///< with colours
+  attr_t attributes;        ///< with colours
   attr_t plain_attributes;  ///< without
 };
 
 /// By Style. Bad differs from warn and good also without colour (bold), and the text says it too.
 constexpr std::array<Look, static_cast<std::size_t>(Style::count_)> kLooks = {{
-    {-1, -1, A_NORMAL, A_NORMAL},                         // normal
-    {-1, -1, A_BOLD, A_BOLD},                             // strong
-    {-1, -1, A_DIM, A_NORMAL},                            // dim
-    {COLOR_GREEN, -1, A_NORMAL, A_NORMAL},                // good
-    {COLOR_YELLOW, -1, A_BOLD, A_BOLD},                   // warn
-    {COLOR_RED, -1, A_BOLD, A_BOLD},                      // bad
-    {COLOR_BLACK, COLOR_GREEN, A_NORMAL, A_REVERSE},      // title
+    {-1, -1, A_NORMAL, A_NORMAL},                                           // normal
+    {-1, -1, A_BOLD, A_BOLD},                                               // strong
+    {-1, -1, A_DIM, A_NORMAL},                                              // dim
+    {COLOR_GREEN, -1, A_NORMAL, A_NORMAL},                                  // good
+    {COLOR_YELLOW, -1, A_BOLD, A_BOLD},                                     // warn
+    {COLOR_RED, -1, A_BOLD, A_BOLD},                                        // bad
+    {COLOR_BLACK, COLOR_GREEN, A_NORMAL, A_REVERSE},                        // title
     {COLOR_BLACK, COLOR_CYAN, A_NORMAL, A_REVERSE | A_BOLD | A_UNDERLINE},  // title_sorted
-    {-1, -1, A_BOLD, A_BOLD},                             // key
-    {COLOR_BLACK, COLOR_CYAN, A_NORMAL, A_REVERSE},       // key_text
-    {COLOR_BLACK, COLOR_YELLOW, A_NORMAL, A_REVERSE},     // notice
+    {-1, -1, A_BOLD, A_BOLD},                                               // key
+    {COLOR_BLACK, COLOR_CYAN, A_NORMAL, A_REVERSE},                         // key_text
+    {COLOR_BLACK, COLOR_YELLOW, A_NORMAL, A_REVERSE},                       // notice
 }};
 constexpr short kSelectedPair = static_cast<short>(Style::count_) + 1;
 constexpr short kSelectedBadPair = kSelectedPair + 1;
@@ -184,24 +184,26 @@ Result<std::unique_ptr<Terminal>> Terminal::open(const TerminalOptions& options)
   }
   termios modes{};
   if (::tcgetattr(::fileno(handles->output), &modes) != 0) {
-    return failure(ErrorKind::unsupported,
-                   fmt::format("the terminal can't be set up ({}); use --once or --batch",
-                               errno_text(errno)));
+    return failure(
+        ErrorKind::unsupported,
+        fmt::format("the terminal can't be set up ({}); use --once or --batch", errno_text(errno)));
   }
   const Charset charset = charset_of_locale();
   const char* type = std::getenv("TERM");
   handles->screen = ::newterm(nullptr, handles->output, handles->input);
   if (handles->screen == nullptr) {
-    return failure(ErrorKind::unsupported,
-                   fmt::format("the terminal type \"{}\" is not known here; set TERM (xterm-256color "
-                               "fits most), or use --once or --batch",
-                               type == nullptr ? "" : type));
+    return failure(
+        ErrorKind::unsupported,
+        fmt::format("the terminal type \"{}\" is not known here; set TERM (xterm-256color "
+                    "fits most), or use --once or --batch",
+                    type == nullptr ? "" : type));
   }
   if (!has_sgr("cup") || !has_sgr("clear")) {
-    return failure(ErrorKind::unsupported,
-                   fmt::format("the terminal type \"{}\" can't place text on the screen; use --once "
-                               "or --batch",
-                               type == nullptr ? "" : type));
+    return failure(
+        ErrorKind::unsupported,
+        fmt::format("the terminal type \"{}\" can't place text on the screen; use --once "
+                    "or --batch",
+                    type == nullptr ? "" : type));
   }
   arm_crash_restore(::fileno(handles->output), modes);
   return std::unique_ptr<Terminal>(
@@ -247,9 +249,15 @@ void Terminal::choose_colors() {
   pair(kSelectedBadPair, COLORS >= 256 ? 88 : COLOR_RED, COLORS >= 256 ? 80 : COLOR_CYAN);
 }
 
-int Terminal::input_fd() const { return ::fileno(handles_->input); }
-int Terminal::rows() const { return std::max(LINES, 1); }
-int Terminal::columns() const { return std::max(COLS, 1); }
+int Terminal::input_fd() const {
+  return ::fileno(handles_->input);
+}
+int Terminal::rows() const {
+  return std::max(LINES, 1);
+}
+int Terminal::columns() const {
+  return std::max(COLS, 1);
+}
 
 namespace {
 

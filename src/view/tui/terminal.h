@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The terminal through ncurses: copies a Canvas out, reads keys, gives the terminal back however the
-// program ends. The only header whose .cpp includes ncurses; one Terminal at a time, as ncurses is
-// one per process.
+// The terminal through ncurses: copies a Canvas out, reads keys, gives the terminal back however
+// the program ends. The only header whose .cpp includes ncurses; one Terminal at a time, as ncurses
+// is one per process.
 //
 // Restoring: the destructor, also when an exception passes; and for a crash (SIGSEGV, SIGBUS,
 // SIGILL, SIGFPE, SIGABRT, so std::terminate() too) a signal handler that uses nothing but write()

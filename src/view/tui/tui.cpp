@@ -60,7 +60,9 @@ void Tui::on_resize() {
   draw();
 }
 
-void Tui::suspend() { terminal_->suspend(); }
+void Tui::suspend() {
+  terminal_->suspend();
+}
 
 void Tui::resume() {
   terminal_->resume();

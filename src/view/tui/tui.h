@@ -3,12 +3,10 @@
 // The full screen as the application uses it. One epoll loop feeds it:
 //
 //   auto tui = tui::Tui::open({.interval_seconds = 1});   // draws "reading the first sample"
-//   input_fd() readable    -> TuiAction a = on_input();   // a.quit: leave; a.interval_seconds: timer
-//   a new Snapshot         -> show(snapshot)
-//   SIGWINCH (signalfd)    -> on_resize()
-//   SIGTSTP (signalfd)     -> suspend(); raise(SIGSTOP); resume()
-//   once a second or so    -> tick()                      // a sample that is late shows its age
-//   SIGTERM, SIGINT, SIGHUP, an error -> destroy it, then print
+//   input_fd() readable    -> TuiAction a = on_input();   // a.quit: leave; a.interval_seconds:
+//   timer a new Snapshot         -> show(snapshot) SIGWINCH (signalfd)    -> on_resize() SIGTSTP
+//   (signalfd)     -> suspend(); raise(SIGSTOP); resume() once a second or so    -> tick() // a
+//   sample that is late shows its age SIGTERM, SIGINT, SIGHUP, an error -> destroy it, then print
 //
 // Nothing is drawn but in these calls, only cells that changed are sent, and none of them waits for
 // anything but the terminal.
