@@ -143,8 +143,9 @@ class ListenerWriter {
   };
 
   void add(const Field& field) {
-    const char before = columns_.empty() ? '{' : ',';
-    columns_.push_back({&field, before + ("\"" + std::string(field.id)) + "\":"});
+    std::string key = columns_.empty() ? "{\"" : ",\"";
+    key.append(field.id).append("\":");
+    columns_.push_back({&field, std::move(key)});
   }
 
   std::vector<Column> columns_;
@@ -234,7 +235,7 @@ void write_json(std::string& out, const Snapshot& snapshot,
     next();
     write_namespace(out, row);
   }
-  out += "],\"nics\":[],\"self\":";
+  out += R"(],"nics":[],"self":)";
   write_self(out, snapshot.sample->self);
   out += "}\n";
 }
