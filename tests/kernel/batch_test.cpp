@@ -25,7 +25,7 @@ class Batch : public BackendTest {
   void TearDown() override {
     clients_.clear();
     listener_.reset();
-    if (space_) space_->remove();
+    space_.reset();
   }
 
   void open(int backlog, int connects) {

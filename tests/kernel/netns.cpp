@@ -23,6 +23,7 @@
 #include <optional>
 #include <stdexcept>
 #include <thread>
+#include <utility>
 
 #include "process.h"
 
@@ -119,6 +120,12 @@ Netns::Netns(std::string name, std::string mount, Fd fd)
   inode_ = status.st_ino;
 }
 
+Netns::Netns(Netns&& other) noexcept
+    : name_(std::move(other.name_)),
+      mount_(std::exchange(other.mount_, "")),
+      fd_(std::move(other.fd_)),
+      inode_(other.inode_) {}
+
 Netns Netns::named(const std::string& label) {
   prepare_name_directory();
   const std::string name = fmt::format("lq-{}-{}", label, test_pid());
@@ -127,7 +134,7 @@ Netns Netns::named(const std::string& label) {
 }
 
 Netns Netns::bound_to(const std::string& path) {
-  return {"", path, make_namespace(path)};
+  return {path.substr(path.rfind('/') + 1), path, make_namespace(path)};
 }
 
 Netns Netns::of_process(pid_t pid) {

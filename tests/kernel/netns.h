@@ -17,9 +17,16 @@ namespace lqtest {
 
 class Netns {
  public:
+  Netns(Netns&& other) noexcept;
+  Netns& operator=(Netns&&) = delete;
+  Netns(const Netns&) = delete;
+  Netns& operator=(const Netns&) = delete;
+  ~Netns() { remove(); }
+
   // `lq-<label>-<pid>`, with a name under /run/netns, as `ip netns add` makes it. Loopback is up.
   static Netns named(const std::string& label);
-  // Held by a bind mount on `path` alone, which `ip netns` knows nothing about.
+  // Held by a bind mount on `path` alone, which `ip netns` knows nothing about. Container engines
+  // do so; the last part of the path is its name.
   static Netns bound_to(const std::string& path);
   // The namespace of a living process.
   static Netns of_process(pid_t pid);
@@ -46,13 +53,13 @@ class Netns {
   // SYN-ACKs to spoofed sources behind it are never answered, not even by ARP or ICMP.
   void add_silent_interface() const;
 
-  // Takes the name and the mount away, and the descriptor: nothing of the test holds it then.
+  // Takes the mount away, and the descriptor: nothing of the test holds it then.
   void remove();
 
  private:
   Netns(std::string name, std::string mount, Fd fd);
 
-  std::string name_;   // what `ip netns` calls it; empty if it has no name there
+  std::string name_;   // empty if it has none
   std::string mount_;  // where it is bind-mounted; empty if it is not ours to remove
   Fd fd_;
   uint64_t inode_ = 0;

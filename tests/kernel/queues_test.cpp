@@ -21,7 +21,7 @@ class Queues : public BackendTest {
   void TearDown() override {
     clients_.clear();
     listeners_.clear();
-    if (space_) space_->remove();
+    space_.reset();
   }
 
   // Held by the test itself, which can then accept and close.

@@ -25,7 +25,7 @@ class Replay : public BackendTest {
   }
   static std::vector<Json> documents() {
     std::vector<Json> all;
-    const RunResult result = run_tool({"replay", file(), "-b", "--json", "-d", "0.01"});
+    const RunResult result = run_tool({"replay", file(), "-b", "--json", "-d", "0.05"});
     EXPECT_EQ(result.status, 0) << result.err;
     for (const std::string& line : split_lines(result.out)) all.push_back(Json::parse(line));
     return all;
@@ -47,7 +47,7 @@ Json without_time(Json row) {
 TEST_P(Replay, ShowsWhatTheLiveRunShowed) {
   const RunResult recorded = record("2");
   ASSERT_EQ(recorded.status, 0) << recorded.err;
-  EXPECT_EQ(recorded.err, "");
+  EXPECT_EQ(recorded.out, "");
   const Json replayed = run_tool_json({"replay", file(), "--once", "--json"});
   const Json live = sample(GetParam());
   EXPECT_EQ(replayed.at("backend"), live.at("backend"));
@@ -89,7 +89,7 @@ TEST_P(Replay, EndsAtTheLastWholeSample) {
     SCOPED_TRACE(part);
     std::ofstream(cut, std::ios::binary)
         << whole.substr(0, static_cast<size_t>(static_cast<double>(whole.size()) * part));
-    const RunResult result = run_tool({"replay", cut, "-b", "--json", "-d", "0.01"});
+    const RunResult result = run_tool({"replay", cut, "-b", "--json", "-d", "0.05"});
     EXPECT_LT(result.status, 4) << "killed or worse: " << result.status << " " << result.err;
     const size_t lines = split_lines(result.out).size();
     EXPECT_GE(lines, 1U) << result.err;

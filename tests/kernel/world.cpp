@@ -141,8 +141,6 @@ void build_groups(WorldNamespace& space) {
 
 void build_queues(WorldNamespace& space) {
   space.netns.add_silent_interface();
-  // Half-open requests shall outlive the tests.
-  require(space.netns.write_sysctl("ipv4/tcp_synack_retries", "8"), "tcp_synack_retries");
   space.add("lq-queues", {
                              {{.port = 8000, .backlog = 3}, {.connects = 4}},
                              {{.port = 8001, .backlog = 3}, {.connects = 4, .lost_syns = 5}},
@@ -272,8 +270,11 @@ std::unique_ptr<World> make_world() {
   auto world = std::make_unique<World>();
   world->has_mptcp = kernel_has_mptcp();
   const auto make = [&](const char* label) -> WorldNamespace& {
-    return *world->namespaces.emplace_back(
+    WorldNamespace& space = *world->namespaces.emplace_back(
         std::make_unique<WorldNamespace>(label, Netns::named(label)));
+    // Half-open requests shall outlive the tests.
+    require(space.netns.write_sysctl("ipv4/tcp_synack_retries", "8"), "tcp_synack_retries");
+    return space;
   };
   build_v4(make("v4"));
   build_v6(make("v6"));
