@@ -78,17 +78,21 @@ class Printer {
   bool first_ = true;
 };
 
-/// One table: of now, or of the end of a recording.
+/// One table: of now, or of the end of a recording. One that is damaged on the way is shown up to
+/// there, and then the error.
 Result<void> run_once(const Options& options, Source& source) {
   Deriver deriver;
   std::shared_ptr<const Snapshot> last;
+  Result<void> read;
   do {
     auto sample = source.next();
-    if (!sample) return tl::unexpected<Error>(sample.error());
-    if (!*sample) break;
+    if (!sample) read = tl::unexpected<Error>(sample.error());
+    if (!sample || !*sample) break;
     last = deriver.derive(std::move(*sample));
   } while (!source.live());
-  return print(Printer(options).render(*last));
+  if (!last) return read;
+  auto printed = print(Printer(options).render(*last));
+  return read ? printed : read;
 }
 
 Result<void> run_batch(const Options& options, Source& source) {

@@ -34,7 +34,7 @@ class Screen {
           if (auto shown = next(); !shown) return shown;
           break;
         case Event::input:
-          if (!input()) return {};
+          if (!input()) return ended_by_;
           break;
         case Event::resize:
           tui_.on_resize();
@@ -43,7 +43,7 @@ class Screen {
           suspend();
           break;
         case Event::stop:
-          return {};
+          return ended_by_;
       }
     }
   }
@@ -55,24 +55,34 @@ class Screen {
       tui_.tick();
       return {};
     }
-    auto sample = waiting_ ? std::exchange(waiting_, nullptr) : nullptr;
+    auto sample = std::exchange(waiting_, nullptr);
     if (!sample) {
-      auto read = source_.next();
+      auto read = read_next();
       if (!read) return tl::unexpected<Error>(read.error());
       sample = std::move(*read);
     }
-    ended_ = sample == nullptr;
-    if (ended_) return {};
+    if (!sample) return {};
     const std::uint64_t now = sample->monotonic_ns;
     tui_.show(deriver_.derive(std::move(sample)));
     return own_pace_ ? look_ahead(now) : Result<void>{};
   }
 
-  Result<void> look_ahead(std::uint64_t now) {
+  /// A recording that ends, or is damaged from here on, stays on the screen as far as it got; then
+  /// the error is said when the user leaves.
+  Result<std::shared_ptr<const Sample>> read_next() {
     auto read = source_.next();
+    if (!read && !source_.live()) {
+      ended_by_ = tl::unexpected<Error>(read.error());
+      read = nullptr;
+    }
+    ended_ = read && *read == nullptr;
+    return read;
+  }
+
+  Result<void> look_ahead(std::uint64_t now) {
+    auto read = read_next();
     if (!read) return tl::unexpected<Error>(read.error());
     waiting_ = std::move(*read);
-    ended_ = waiting_ == nullptr;
     const double pace =
         ended_ ? 1
                : static_cast<double>(static_cast<std::int64_t>(waiting_->monotonic_ns - now)) / 1e9;
@@ -99,6 +109,7 @@ class Screen {
   Deriver deriver_;
   bool own_pace_;
   bool ended_ = false;
+  Result<void> ended_by_;
   std::shared_ptr<const Sample> waiting_;
 };
 

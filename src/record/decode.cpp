@@ -234,7 +234,8 @@ void decode_process(const Object& object, OwnerTable& out) {
 
 /// discarded() when it is not the CBOR that we write.
 Json parse(std::span<const std::uint8_t> cbor) {
-  if (!is_bounded_cbor(cbor)) return Json(Json::value_t::discarded);
+  Json discarded(Json::value_t::discarded);
+  if (!is_bounded_cbor(cbor)) return discarded;
   return Json::from_cbor(cbor.begin(), cbor.end(), true, false);
 }
 

@@ -22,6 +22,8 @@ class Recorder {
 
   Recorder(Recorder&& other) noexcept = default;
   Recorder& operator=(Recorder&&) = delete;
+  Recorder(const Recorder&) = delete;
+  Recorder& operator=(const Recorder&) = delete;
   /// Removes the file when create() made it and nothing was recorded.
   ~Recorder();
 

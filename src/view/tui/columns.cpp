@@ -59,6 +59,8 @@ int always(const Contents& /*contents*/) {
 
 constexpr int kBarMost = 20;  ///< cells inside the brackets
 
+constexpr int kRoomy = 100;  ///< a window of this width is a wide one
+
 /// A wider screen has longer bars before it has further columns.
 int least_bar(int width) {
   return std::clamp((width - 60) / 8, 3, kBarMost);
@@ -71,9 +73,9 @@ int queue_width(const Contents& contents, int bar) {
 
 // In the order of the screen.
 const auto kSpecs = std::to_array<Spec>({
-    {ColumnKind::netns, "netns_name", "", 6, 5, 7, 24, false,
+    {ColumnKind::netns, "netns_name", "", 6, 5, 6, 24, false,
      [](const Contents& c) { return c.namespaces > 1 ? c.netns : 0; }},
-    {ColumnKind::local, "port", "", 1, 12, 15, 45, false,
+    {ColumnKind::local, "port", "", 1, 12, 14, 45, false,
      [](const Contents& c) { return c.local; }},
     {ColumnKind::accept_queue, "accept_queue_fill", "", 2, 0, 0, 0, false,
      [](const Contents& c) { return queue_width(c, kBarMost); }},
@@ -90,7 +92,7 @@ const auto kSpecs = std::to_array<Spec>({
      [](const Contents& c) { return c.reuseport ? 1 : 0; }},
     {ColumnKind::field, "pid", "", 9, 4, 10, 10, true,
      [](const Contents& c) { return c.pid_digits; }},
-    {ColumnKind::field, "process", "", 3, 7, 9, 24, false,
+    {ColumnKind::field, "process", "", 3, 7, 8, 24, false,
      [](const Contents& c) { return std::max(c.process, 1); }},
     {ColumnKind::field, "uid", "", 13, 5, 10, 10, true, always},
     {ColumnKind::field, "container", "", 14, 12, 12, 64, false,
@@ -133,7 +135,11 @@ std::pair<int, int> bounds(const Spec& spec, const Contents& contents, const Fie
                              queue_width(contents, kBarMost));
   }
   const int short_title = spec.short_title.empty() ? title : size_of(spec.short_title);
-  const int least = std::clamp(std::max(content, short_title), spec.least, spec.enough);
+  // In a wide window the first columns are whole before there are more of them.
+  const int enough = width < kRoomy
+                         ? spec.enough
+                         : std::max(spec.enough, std::min(spec.most, 2 * spec.enough + 1));
+  const int least = std::clamp(std::max(content, short_title), spec.least, enough);
   const int most = std::clamp(std::max(content, title), least, std::max(spec.most, least));
   return {least, most};
 }

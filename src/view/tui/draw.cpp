@@ -224,11 +224,36 @@ void draw_local(Canvas& canvas, int row, int at, int width, const ListenerRow& l
   canvas.put(row, end, port, style, at + width - end);
 }
 
-/// Of a number the end tells namespaces apart, of a name the beginning.
+/// `text` without its middle, so that it fits: names that a tool made up differ at the end.
+std::string without_middle(const std::string& text, int width, Charset charset) {
+  if (text_width(text, charset) <= width) return text;
+  const std::u32string codes = decode_utf8(text);
+  const auto take = [&](bool from_end, int cells) {
+    std::u32string part;
+    int used = 0;
+    for (std::size_t i = 0; i < codes.size(); ++i) {
+      const char32_t code = codes[from_end ? codes.size() - 1 - i : i];
+      used += std::max(cell_width(code), 0);
+      if (used > cells) break;
+      part.insert(from_end ? part.begin() : part.end(), code);
+    }
+    return part;
+  };
+  const int head = (width - 1) / 2;
+  std::string out;
+  for (const char32_t code : take(false, head)) append_utf8(out, code);
+  out += charset == Charset::utf8 ? "…" : "~";
+  for (const char32_t code : take(true, width - 1 - head)) append_utf8(out, code);
+  return out;
+}
+
+/// Numbers of namespaces are told apart by their end alone.
 void draw_netns(Canvas& canvas, int row, int at, int width, const RawNamespace& netns,
                 Style style) {
   std::string text = netns_text(netns);
-  if (!netns.name && text.size() > static_cast<std::size_t>(width)) {
+  if (netns.name) {
+    text = without_middle(text, width, canvas.charset());
+  } else if (text.size() > static_cast<std::size_t>(width)) {
     text = (canvas.charset() == Charset::utf8 ? "…" : "~") +
            text.substr(text.size() - static_cast<std::size_t>(width) + 1);
   }
