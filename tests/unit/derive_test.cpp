@@ -90,9 +90,9 @@ TEST(Derive, SynQueueFillNeedsBothNumbers) {
 
 TEST(Derive, TellsWhatSetTheLimit) {
   struct Case {
-    std::uint32_t limit;
+    std::uint32_t limit = 0;
     std::optional<std::int64_t> somaxconn;
-    LimitSetBy by;
+    LimitSetBy by = LimitSetBy::unknown;
     std::optional<bool> raised;
   };
   for (const Case& c : {

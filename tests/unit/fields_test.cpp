@@ -381,11 +381,11 @@ TEST(Sort, TiesByPlaceAndElseStable) {
 }
 
 TEST(Sort, TroubleFirst) {
-  std::vector<RawListener> listeners;
-  for (std::uint64_t cookie = 1; cookie <= 6; ++cookie) {
-    listeners.push_back(listener(cookie));
-    listeners.back().accept_queue_limit = 9;
-    listeners.back().sk_drops = 0;
+  std::vector<RawListener> listeners = {listener(1), listener(2), listener(3),
+                                        listener(4), listener(5), listener(6)};
+  for (RawListener& raw : listeners) {
+    raw.accept_queue_limit = 9;
+    raw.sk_drops = 0;
   }
   listeners[1].accept_queue_len = 10;  // full, loses nothing
   listeners[2].accept_queue_len = 5;   // loses
