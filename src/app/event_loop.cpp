@@ -81,7 +81,8 @@ Event EventLoop::read_signal() const {
 Event EventLoop::wait() {
   for (;;) {
     std::array<epoll_event, 4> events{};
-    const int count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), -1);
+    const int count =
+        ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), -1);
     if (count < 0 && errno != EINTR) return Event::stop;
     bool tick = false;
     bool input = false;

@@ -11,8 +11,8 @@
 #include "app/run.h"
 
 int main(int argc, char** argv) {
-  // Every sample grows and frees the same tables. From a heap that is kept they cost no page faults;
-  // mapped and unmapped each time these were a quarter of `--once` with 10,000 listeners.
+  // Every sample grows and frees the same tables. From a heap that is kept they cost no page
+  // faults; mapped and unmapped each time these were a quarter of `--once` with 10,000 listeners.
   constexpr int kKeep = 256 << 20;
   mallopt(M_MMAP_THRESHOLD, kKeep);
   mallopt(M_TRIM_THRESHOLD, kKeep);

@@ -38,7 +38,9 @@ struct Raw {
   std::uint64_t count = 0;
 };
 
-Error usage(std::string message) { return {ErrorKind::usage, std::move(message)}; }
+Error usage(std::string message) {
+  return {ErrorKind::usage, std::move(message)};
+}
 
 /// What the shown fields need decides what is read.
 void choose_needs(Options& options) {
@@ -48,20 +50,27 @@ void choose_needs(Options& options) {
            (options.sort.field != nullptr && options.sort.field->need == need) ||
            options.filter.needs(need);
   };
-  const bool all = options.columns.empty() || options.mode == Mode::screen ||
-                   options.command == Command::record;
+  const bool all =
+      options.columns.empty() || options.mode == Mode::screen || options.command == Command::record;
   options.collect.owners = all || needed(Need::owner) || needed(Need::cgroup);
   options.collect.syn_queue = all || needed(Need::syn_queue);
   options.collect.sk_drops = all || needed(Need::sk_drops);
   // The JSON document has the namespaces beside the listeners.
-  options.collect.namespace_files =
-      all || needed(Need::sysctl) || options.format == Format::json;
+  options.collect.namespace_files = all || needed(Need::sysctl) || options.format == Format::json;
   options.probe.bpf_wanted = options.collect.owners || options.collect.syn_queue;
   options.probe.single_sample = options.command == Command::watch && options.mode == Mode::once;
 }
 
-Result<Options> check(const Raw& raw, Command command, bool stdout_is_terminal, bool has_count,
-                      bool has_delay) {
+/// Which options were given, where a value does not tell.
+struct Given {
+  bool columns = false;
+  bool sort = false;
+  bool count = false;
+  bool delay = false;
+};
+
+Result<Options> check(const Raw& raw, const Given& given, Command command,
+                      bool stdout_is_terminal) {
   Options options;
   options.command = raw.list_fields ? Command::list_fields
                     : raw.explain   ? Command::explain
@@ -70,9 +79,7 @@ Result<Options> check(const Raw& raw, Command command, bool stdout_is_terminal, 
   if (raw.once && raw.batch) return tl::unexpected(usage("--once and --batch exclude each other"));
   options.format = raw.json ? Format::json : raw.csv ? Format::csv : Format::text;
   const bool can_be_screen = stdout_is_terminal && !raw.json && !raw.csv;
-  options.mode = raw.batch                      ? Mode::batch
-                 : raw.once || !can_be_screen   ? Mode::once
-                                                : Mode::screen;
+  options.mode = raw.batch ? Mode::batch : raw.once || !can_be_screen ? Mode::once : Mode::screen;
   options.file = raw.file;
   options.ascii = raw.ascii;
   if (raw.list_format != "text" && raw.list_format != "md") {
@@ -85,18 +92,18 @@ Result<Options> check(const Raw& raw, Command command, bool stdout_is_terminal, 
                                             kShortestDelay, kLongestDelay)));
   }
   options.delay_seconds = raw.delay;
-  options.delay_given = has_delay;
-  if (has_count) {
+  options.delay_given = given.delay;
+  if (given.count) {
     if (raw.count == 0) return tl::unexpected(usage("--count: give a number of samples from 1 up"));
     options.count = raw.count;
   }
 
-  if (!raw.columns.empty()) {
+  if (given.columns) {
     auto columns = parse_columns(raw.columns);
     if (!columns) return tl::unexpected(columns.error());
     options.columns = std::move(*columns);
   }
-  if (!raw.sort.empty()) {
+  if (given.sort) {
     const auto sort = parse_sort(raw.sort);
     if (!sort) return tl::unexpected(sort.error());
     options.sort = *sort;
@@ -131,7 +138,8 @@ void add_options(CLI::App& app, Raw& raw) {
       ->type_name("SECONDS");
   app.add_flag("--json", raw.json, "JSON: one document with --once, one a line with --batch");
   app.add_flag("--csv", raw.csv, "CSV with one header");
-  app.add_option("--columns", raw.columns, "fields to show, by id: see --list-fields; what is not shown is not read")
+  app.add_option("--columns", raw.columns,
+                 "fields to show, by id: see --list-fields; what is not shown is not read")
       ->type_name("ID[,ID]");
   app.add_option("--sort", raw.sort, "field to sort by; without it, trouble first")
       ->type_name("ID[:asc|:desc]");
@@ -146,7 +154,8 @@ void add_options(CLI::App& app, Raw& raw) {
   app.add_option("--backend", raw.backend, "way of reading: auto, iter, diag")->type_name("NAME");
   app.add_option("--no-feature", raw.no_feature, "do without: see --explain for the names")
       ->type_name("NAME[,NAME]");
-  app.add_flag("--explain", raw.explain, "print what feeds each field here, and why one is missing");
+  app.add_flag("--explain", raw.explain,
+               "print what feeds each field here, and why one is missing");
   app.add_flag("--ascii", raw.ascii, "draw the screen with ASCII alone");
 }
 
@@ -180,8 +189,9 @@ Parsed parse_options(int argc, const char* const* argv, bool stdout_is_terminal)
   const Command command = record->parsed()   ? Command::record
                           : replay->parsed() ? Command::replay
                                              : Command::watch;
-  auto options = check(raw, command, stdout_is_terminal, app.count("--count") > 0,
-                       app.count("--delay") > 0);
+  const Given given{app.count("--columns") > 0, app.count("--sort") > 0, app.count("--count") > 0,
+                    app.count("--delay") > 0};
+  auto options = check(raw, given, command, stdout_is_terminal);
   if (!options) {
     return {std::nullopt, fmt::format("listenq-top: {}\n", options.error().message),
             options.error().kind == ErrorKind::usage ? 2 : 3};

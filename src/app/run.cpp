@@ -32,7 +32,8 @@ void note(const std::string& text) {
 }
 
 Result<void> print(const std::string& text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0 &&
+      std::ferror(stdout) == 0) {
     return {};
   }
   return failure(ErrorKind::unsupported,
@@ -49,17 +50,19 @@ std::vector<const ListenerRow*> selected_rows(const Snapshot& snapshot, const Op
   return rows;
 }
 
-/// Snapshots as text, one after the other.
+/// Snapshots on the standard output, one after the other.
 class Printer {
  public:
   explicit Printer(const Options& options) : options_(options) {}
 
-  [[nodiscard]] std::string render(const Snapshot& snapshot) {
+  Result<void> print_snapshot(const Snapshot& snapshot) {
     const auto rows = selected_rows(snapshot, options_);
     std::string out;
     switch (options_.format) {
       case Format::json:
-        write_json(out, snapshot, rows, {.columns = options_.columns, .filter = &options_.filter});
+        // In pieces: the document of ten thousand listeners is larger than all else in memory.
+        write_json(out, snapshot, rows,
+                   {.columns = options_.columns, .filter = &options_.filter, .flush = flush_piece});
         break;
       case Format::csv:
         write_csv(out, rows, {.columns = options_.columns, .header = first_});
@@ -70,10 +73,16 @@ class Printer {
         break;
     }
     first_ = false;
-    return out;
+    return print(out);
   }
 
  private:
+  /// What fails here fails again at the end, and is reported there.
+  static void flush_piece(std::string& out) {
+    std::fwrite(out.data(), 1, out.size(), stdout);
+    out.clear();
+  }
+
   const Options& options_;
   bool first_ = true;
 };
@@ -91,7 +100,7 @@ Result<void> run_once(const Options& options, Source& source) {
     last = deriver.derive(std::move(*sample));
   } while (!source.live());
   if (!last) return read;
-  auto printed = print(Printer(options).render(*last));
+  auto printed = Printer(options).print_snapshot(*last);
   return read ? printed : read;
 }
 
@@ -110,9 +119,8 @@ Result<void> run_batch(const Options& options, Source& source) {
     auto sample = source.next();
     if (!sample) return tl::unexpected<Error>(sample.error());
     if (!*sample) break;
-    if (auto printed = print(printer.render(*deriver.derive(std::move(*sample)))); !printed) {
-      return printed;
-    }
+    auto printed = printer.print_snapshot(*deriver.derive(std::move(*sample)));
+    if (!printed) return printed;
   }
   return {};
 }

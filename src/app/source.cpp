@@ -48,8 +48,9 @@ class ReplaySource final : public Source {
   [[nodiscard]] bool live() const override { return false; }
   [[nodiscard]] std::string note() const override { return ""; }
   [[nodiscard]] std::string closing_note() const override {
-    return player_.cut_off() ? "the recording was cut off: its last sample is not whole and was left out"
-                             : "";
+    return player_.cut_off()
+               ? "the recording was cut off: its last sample is not whole and was left out"
+               : "";
   }
 
  private:

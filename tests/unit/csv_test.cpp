@@ -40,16 +40,16 @@ TEST(Csv, HeaderAndValues) {
           .value();
   EXPECT_EQ(written(*derive(deriver, made), {.columns = columns}),
             "port,address,pids,accept_queue_fill,sk_drops_per_second,somaxconn_raised_since,"
-            "process\r\n"
-            "80,0.0.0.0,5 60,0.25,0.5,false,\r\n"
-            "80,0.0.0.0,,0,,false,\r\n");
+            "process\n"
+            "80,0.0.0.0,5 60,0.25,0.5,false,\n"
+            "80,0.0.0.0,,0,,false,\n");
 }
 
 TEST(Csv, OneHeaderForManyBlocks) {
   const auto snapshot = derive(sample(1, {listener()}));
   const auto columns = parse_columns("port,cookie").value();
-  EXPECT_EQ(written(*snapshot, {.columns = columns, .header = false}), "80,1\r\n");
-  EXPECT_EQ(written(*derive(sample(1)), {.columns = columns}), "port,cookie\r\n");
+  EXPECT_EQ(written(*snapshot, {.columns = columns, .header = false}), "80,1\n");
+  EXPECT_EQ(written(*derive(sample(1)), {.columns = columns}), "port,cookie\n");
 }
 
 TEST(Csv, DefaultIsAllButHistograms) {
@@ -83,7 +83,7 @@ TEST(Csv, QuotesWhatNeedsIt) {
   for (const auto& [name, shown] : names) {
     Sample made = sample(1, {listener()});
     made_up::own(made, 1, {name, "/"});
-    EXPECT_EQ(written(*derive(made), {.columns = columns, .header = false}), shown + ",80\r\n");
+    EXPECT_EQ(written(*derive(made), {.columns = columns, .header = false}), shown + ",80\n");
   }
 }
 

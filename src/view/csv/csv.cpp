@@ -13,7 +13,7 @@
 namespace listenq {
 namespace {
 
-constexpr std::string_view kEndOfRecord = "\r\n";
+constexpr std::string_view kEndOfRecord = "\n";
 
 void append_quoted(std::string& out, std::string_view text) {
   out += '"';

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Rows as CSV (RFC 4180). The header is made of field ids, the values are those of JSON; absent is
+// Rows as CSV (RFC 4180, but with lines that end as everywhere on this system). The header is made of field ids, the values are those of JSON; absent is
 // empty, a list (pids) is joined by blanks.
 #pragma once
 

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <iterator>
-#include <set>
 #include <string_view>
 #include <vector>
 
@@ -25,34 +24,31 @@ std::size_t width_of(std::string_view text) {
   }));
 }
 
-/// Names of namespaces tell more than numbers, and the machine's own has none. Numbers come in
-/// where two namespaces without a name could not be told apart.
-std::vector<const Field*> netns_columns(std::span<const ListenerRow* const> rows) {
-  std::set<NetnsId> nameless;
-  bool named = false;
-  for (const ListenerRow* row : rows) {
-    const RawNamespace& netns = *row->netns->raw;
-    if (netns.name) {
-      named = true;
-    } else {
-      nameless.insert(netns.netns);
-    }
-  }
+/// With one namespace there is nothing to tell apart. Names tell more than numbers, and the
+/// machine's own has none; numbers come in where two without a name could not be told apart.
+std::vector<const Field*> netns_columns(const Snapshot& snapshot) {
+  if (snapshot.namespaces.size() < 2) return {};
+  const auto nameless =
+      std::count_if(snapshot.namespaces.begin(), snapshot.namespaces.end(),
+                    [](const NamespaceRow& row) { return !row.raw->name.has_value(); });
+  const bool named = static_cast<std::size_t>(nameless) < snapshot.namespaces.size();
   std::vector<const Field*> columns;
-  if (!named || nameless.size() > 1) columns.push_back(find_field("netns"));
+  if (!named || nameless > 1) columns.push_back(find_field("netns"));
   if (named) columns.push_back(find_field("netns_name"));
   return columns;
 }
 
-std::vector<const Field*> default_columns(const Snapshot& snapshot,
-                                          std::span<const ListenerRow* const> rows) {
-  std::vector<const Field*> columns = netns_columns(rows);
+/// One table of many has the same columns as the others, whatever comes and goes in between.
+std::vector<const Field*> default_columns(const Snapshot& snapshot, bool one_of_many) {
+  std::vector<const Field*> columns =
+      one_of_many ? std::vector{find_field("netns"), find_field("netns_name")}
+                  : netns_columns(snapshot);
   for (const std::string_view id :
        {"address", "port", "accept_queue_len", "accept_queue_limit", "accept_queue_fill",
         "syn_queue_len", "syn_queue_limit", "sk_drops", "sk_drops_per_second", "limit_set_by",
         "pid", "process"}) {
     const Field* const field = find_field(id);
-    if (field->kind == Kind::rate && !snapshot.interval_seconds) continue;
+    if (field->kind == Kind::rate && !one_of_many && !snapshot.interval_seconds) continue;
     columns.push_back(field);
   }
   return columns;
@@ -117,7 +113,7 @@ void write_text(std::string& out, const Snapshot& snapshot,
                 std::span<const ListenerRow* const> rows, const TextOptions& options) {
   if (options.headline) write_headline(out, snapshot, rows);
   Table table(options.columns.empty()
-                  ? default_columns(snapshot, rows)
+                  ? default_columns(snapshot, options.headline)
                   : std::vector<const Field*>(options.columns.begin(), options.columns.end()));
   for (const ListenerRow* row : rows) table.add_row(*row);
   table.write(out);
