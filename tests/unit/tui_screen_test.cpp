@@ -77,10 +77,10 @@ TEST(TuiScreen, AWiderScreenShowsMore) {
   const auto lines = lines_of(drawn(state));
   ASSERT_EQ(lines.size(), 40U);
   EXPECT_EQ(lines[4],
-            "  ADDRESS:PORT   ACCEPT QUEUE        SYN QUEUE           SK-DROPS/s SK-DR SET-BY     "
+            "  ADDRESS:PORT   ACCEPT QUEUE        SYN QUEUE             SK-DR/S SK-DR SET-BY      "
             "SOMAXCONN  FILL  PID PROCESS    UID");
   EXPECT_EQ(lines[5],
-            "! 0.0.0.0:80     [|FULL||]   512/511 [|      ]    12/511       24.0  1204 app        "
+            "! 0.0.0.0:80     [|FULL||]   512/511 [|      ]    12/511      24.0  1204 application "
             "     4096  100% 1234 nginx       33");
   EXPECT_TRUE(has(lines[0], "2026-09-21 14:13:21 UTC"));
 }
@@ -266,6 +266,20 @@ TEST(TuiScreen, UnnamedNamespacesAreToldApartByTheEndOfTheirNumber) {
   const std::string text = drawn(showing(world.snapshot(), 24, 74));
   EXPECT_TRUE(has(text, "531840 10.1.1.1:8080")) << text;
   EXPECT_TRUE(has(text, "532177 10.1.1.1:8080")) << text;
+}
+
+TEST(TuiScreen, LongNamespaceNamesLoseTheirMiddle) {
+  World world;
+  world.add_netns(1, "cni-4711-0815-beef");
+  world.add_netns(2, "日本語の名前空間");
+  world.add({.netns = 1, .port = 8080, .limit = 4096});
+  world.add({.netns = 2, .port = 8080, .limit = 4096});
+  const ScreenState state = showing(world.snapshot(), 24, 80);
+  EXPECT_EQ(line_with(drawn(state), "eef ").substr(0, 57),
+            "  cni…beef 0.0.0.0:8080 [   ]    0/4096 [   ]    0/4096 ")
+      << drawn(state);
+  EXPECT_TRUE(has(drawn(state), "  日…空間  0.0.0.0:8080 [   ]")) << drawn(state);
+  EXPECT_TRUE(has(drawn(showing(world.snapshot(), 24, 200)), "  cni-4711-0815-beef 0.0.0.0:8080 "));
 }
 
 TEST(TuiScreen, ChosenColumnsReplaceTheUsualOnes) {

@@ -4,10 +4,10 @@
 #include "view/tui/canvas.h"
 
 #include <fmt/core.h>
-#include <locale.h>
-#include <wchar.h>
 
 #include <algorithm>
+#include <clocale>
+#include <cwchar>
 
 #include "util/text.h"
 

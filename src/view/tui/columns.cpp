@@ -72,7 +72,7 @@ int queue_width(const Contents& contents, int bar) {
 }
 
 // In the order of the screen.
-const auto kSpecs = std::to_array<Spec>({
+constexpr auto kSpecs = std::to_array<Spec>({
     {ColumnKind::netns, "netns_name", "", 6, 5, 6, 24, false,
      [](const Contents& c) { return c.namespaces > 1 ? c.netns : 0; }},
     {ColumnKind::local, "port", "", 1, 12, 14, 45, false,
@@ -208,6 +208,7 @@ std::vector<Column> choose_columns(int width, const Contents& contents) {
     candidates.push_back({&spec, field, least, most});
   }
   std::vector<Candidate*> by_need;
+  by_need.reserve(candidates.size());
   for (Candidate& candidate : candidates) by_need.push_back(&candidate);
   std::sort(by_need.begin(), by_need.end(), [](const Candidate* a, const Candidate* b) {
     return a->spec->priority < b->spec->priority;

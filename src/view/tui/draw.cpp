@@ -444,7 +444,7 @@ void draw_help(Canvas& canvas, const ScreenState& state) {
   canvas.fill(0, 0, canvas.columns(), Style::title);
   canvas.put(0, 0, "listenq-top: help", Style::title);
   for (int i = 0; i < page; ++i) {
-    const auto index = static_cast<std::size_t>(scroll + i);
+    const auto index = static_cast<std::size_t>(scroll) + static_cast<std::size_t>(i);
     if (index >= lines.size()) break;
     const HelpLine& line = lines[index];
     const bool heading = line.key.empty() && line.style == Style::strong;

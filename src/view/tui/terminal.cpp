@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <langinfo.h>
-#include <locale.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <term.h>
@@ -16,7 +15,9 @@
 
 #include <algorithm>
 #include <array>
+#include <clocale>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -59,11 +60,17 @@ extern "C" void restore_after_crash(int signal) {
   ::raise(signal);
 }
 
+/// Of the terminal's type; empty when it has none of this name.
+std::string_view capability(const char* name) {
+  const char* text = ::tigetstr(name);
+  // (char*)-1: no such name in terminfo at all.
+  return text == nullptr || reinterpret_cast<std::intptr_t>(text) == -1 ? std::string_view()
+                                                                        : std::string_view(text);
+}
+
 /// A capability without its padding ("$<5>"), which needs no terminal of today.
 void add_capability(const char* name) {
-  const char* text = ::tigetstr(name);
-  if (text == nullptr || text == reinterpret_cast<const char*>(-1)) return;
-  std::string_view rest(text);
+  std::string_view rest = capability(name);
   while (!rest.empty()) {
     const std::size_t padding = rest.starts_with("$<") ? rest.find('>') : std::string_view::npos;
     if (padding != std::string_view::npos) {
@@ -125,11 +132,6 @@ constexpr std::array<Look, static_cast<std::size_t>(Style::count_)> kLooks = {{
 }};
 constexpr short kSelectedPair = static_cast<short>(Style::count_) + 1;
 constexpr short kSelectedBadPair = kSelectedPair + 1;
-
-bool has_sgr(const char* name) {
-  const char* text = ::tigetstr(name);
-  return text != nullptr && text != reinterpret_cast<const char*>(-1);
-}
 
 }  // namespace
 
@@ -198,7 +200,7 @@ Result<std::unique_ptr<Terminal>> Terminal::open(const TerminalOptions& options)
                     "fits most), or use --once or --batch",
                     type == nullptr ? "" : type));
   }
-  if (!has_sgr("cup") || !has_sgr("clear")) {
+  if (capability("cup").empty() || capability("clear").empty()) {
     return failure(
         ErrorKind::unsupported,
         fmt::format("the terminal type \"{}\" can't place text on the screen; use --once "
