@@ -364,7 +364,7 @@ TEST(RecordDamage, NoChangedByteGivesAnotherSample) {
   for (std::size_t at = 0; at < file.size(); ++at) {
     const auto hit = static_cast<std::size_t>(
         std::count_if(ends.begin(), ends.end(), [&](std::size_t end) { return end <= at; }));
-    for (const unsigned flip : {0x01U, 0x02U, 0x10U, 0x80U, 0xffU}) {
+    for (const unsigned flip : {0x01U, 0x80U, 0xffU}) {
       SCOPED_TRACE(testing::Message() << "byte " << at << " xor " << flip);
       Bytes changed = file;
       changed[at] = static_cast<std::uint8_t>(changed[at] ^ flip);
@@ -400,7 +400,7 @@ TEST(RecordDamage, ZerosAtTheEndAreACutOff) {
   Bytes file = record(three_samples());
   for (const std::size_t zeros : {1U, 8U, 4096U, 3U << 20U}) {
     Bytes longer = file;
-    longer.resize(file.size() + zeros);
+    longer.insert(longer.end(), zeros, 0);
     const Played played = play(longer);
     EXPECT_EQ(played.samples.size(), 3U) << zeros;
     EXPECT_EQ(played.error, "");

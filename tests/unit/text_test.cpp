@@ -4,6 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <iterator>
+#include <string>
+
 #include "made_up.h"
 #include "util/text.h"
 
@@ -44,6 +48,7 @@ TEST(Text, AlignsNumbersRightAndTextLeft) {
   large.sk_drops = 123456;
   Sample made = sample(1, {large, small});
   made.namespaces.at(0).name = "blue";
+  made.namespaces.push_back(netns(NetnsId{7}));
   made_up::own(made, 31, {"a longer name", "/"});
   made_up::own(made, 4, {"b", "/"});
   EXPECT_EQ(
@@ -86,7 +91,7 @@ TEST(Text, RateComesWithTheSecondSample) {
 
 TEST(Text, NamespacesByNameWhereThatTellsThemApart) {
   Sample made = sample(1, {listener(1), listener(2)});
-  EXPECT_TRUE(titles(*derive(made)).starts_with("NETNS-ID ADDRESS"));
+  EXPECT_TRUE(titles(*derive(made)).starts_with("ADDRESS")) << "one tells nothing apart";
   made.listeners[1].netns = NetnsId{7};
   made.namespaces.push_back(netns(NetnsId{7}));
   EXPECT_TRUE(titles(*derive(made)).starts_with("NETNS-ID ADDRESS"));
@@ -99,6 +104,27 @@ TEST(Text, NamespacesByNameWhereThatTellsThemApart) {
   made.listeners[2].netns = NetnsId{8};
   made.namespaces.push_back(netns(NetnsId{8}));
   EXPECT_TRUE(titles(*derive(made)).starts_with("NETNS-ID NETNS ADDRESS"));
+}
+
+TEST(Text, OneOfManyHasTheSameColumnsAsTheOthers) {
+  const auto second_line = [](const std::string& text) {
+    return std::string(split(text, '\n').at(1));
+  };
+  Sample made = sample(1, {listener(1)});
+  Deriver deriver;
+  const std::string first = second_line(written(*derive(deriver, made), {.headline = true}));
+  made.monotonic_ns += 1'000'000'000;
+  made.namespaces[0].name = "blue";
+  const std::string second = second_line(written(*derive(deriver, made), {.headline = true}));
+  EXPECT_NE(first.find("SK-DROPS/s"), std::string::npos);
+  EXPECT_NE(first.find("NETNS-ID"), std::string::npos);
+  std::string squeezed_first;
+  std::string squeezed_second;
+  std::copy_if(first.begin(), first.end(), std::back_inserter(squeezed_first),
+               [](char c) { return c != ' '; });
+  std::copy_if(second.begin(), second.end(), std::back_inserter(squeezed_second),
+               [](char c) { return c != ' '; });
+  EXPECT_EQ(squeezed_first, squeezed_second) << "but for their widths";
 }
 
 TEST(Text, HeadlineCountsWhatIsShown) {
