@@ -317,7 +317,9 @@ Sample churn_sample(std::size_t step) {
   }
   if (step >= 1) add(listener(4, {.port = 7000, .limit = 64}), 400, "tab\there\nnewline");
   add(listener(5, {.address = kLoopback, .port = 7001, .limit = 64}), 500, "\xff\xfe\x80 bytes");
-  add(listener(6, {.address = kLoopback, .port = 7002, .limit = 64}), 600, "rtl\u202edesrever");
+  const std::string right_to_left = std::string("\xe2\x80") + "\xae";
+  add(listener(6, {.address = kLoopback, .port = 7002, .limit = 64}), 600,
+      "rtl" + right_to_left + "desrever");
   if (step >= 2) add(listener(7, {.address = kLoopback, .port = 7003, .limit = 64}), 700, "=1+1");
   sample.namespaces = {{kHost,
                         std::nullopt,

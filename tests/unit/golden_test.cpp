@@ -156,7 +156,7 @@ std::string read_text(const fs::path& path) {
 
 std::string output_of(const std::string& command, int& status) {
   std::string out;
-  FILE* pipe = ::popen(command.c_str(), "re");
+  FILE* pipe = ::popen(command.c_str(), "re");  // NOLINT(cert-env33-c): the commands are ours
   if (pipe == nullptr) {
     status = -1;
     return out;

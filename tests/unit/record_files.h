@@ -50,7 +50,8 @@ class TempDir {
 
 inline Bytes read_file(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
-  return Bytes(std::istreambuf_iterator<char>(in), {});
+  Bytes bytes(std::istreambuf_iterator<char>(in), {});
+  return bytes;
 }
 
 inline void write_file(const std::string& path, std::span<const std::uint8_t> bytes) {
@@ -102,6 +103,7 @@ inline Played play(std::span<const std::uint8_t> bytes) {
 
 inline std::vector<std::string> texts(const std::vector<std::shared_ptr<const Sample>>& samples) {
   std::vector<std::string> out;
+  out.reserve(samples.size());
   for (const auto& sample : samples) out.push_back(sample_text(*sample));
   return out;
 }

@@ -357,6 +357,8 @@ TEST(RecordBombs, DeepOrEndlessCborIsRefused) {
 
 // ---- random changes, the same in every run
 
+constexpr std::uint32_t kRounds = 1500;
+
 /// Whatever plays must also record, and come back the same.
 void expect_sane(const Played& played, std::uint32_t seed) {
   if (played.samples.empty()) {
@@ -410,7 +412,7 @@ void mutate(Bytes& bytes, Random& random) {
 TEST(RecordFuzz, FilesWithRandomChanges) {
   const Bytes file = record({small_sample(), full_sample(), small_sample()});
   const std::vector<std::string> all = texts(play(file).samples);
-  for (std::uint32_t seed = 0; seed < 4000; ++seed) {
+  for (std::uint32_t seed = 0; seed < kRounds; ++seed) {
     Random random(seed);
     Bytes changed = file;
     mutate(changed, random);
@@ -430,7 +432,7 @@ TEST(RecordFuzz, FilesWithRandomChanges) {
 TEST(RecordFuzz, ContentWithRandomChanges) {
   const Bytes cbor = Json::to_cbor(document(full_sample()));
   std::size_t accepted = 0;
-  for (std::uint32_t seed = 0; seed < 4000; ++seed) {
+  for (std::uint32_t seed = 0; seed < kRounds; ++seed) {
     Random random(seed);
     Bytes changed = cbor;
     mutate(changed, random);
@@ -439,8 +441,8 @@ TEST(RecordFuzz, ContentWithRandomChanges) {
     expect_sane(played, seed);
   }
   // Else the loop would test the outermost check alone.
-  EXPECT_GT(accepted, 200U);
-  EXPECT_LT(accepted, 3800U);
+  EXPECT_GT(accepted, 100U);
+  EXPECT_LT(accepted, kRounds - 100U);
 }
 
 Json random_value(Random& random, const Json& old, int depth) {
@@ -479,7 +481,7 @@ TEST(RecordFuzz, DocumentsWithRandomValues) {
     *at = random_value(random, *at, 0);
   };
   std::size_t accepted = 0;
-  for (std::uint32_t seed = 0; seed < 4000; ++seed) {
+  for (std::uint32_t seed = 0; seed < kRounds; ++seed) {
     Random random(seed);
     Json json = whole;
     if (random.below(3) == 0) {
@@ -493,8 +495,8 @@ TEST(RecordFuzz, DocumentsWithRandomValues) {
     accepted += played.samples.size();
     expect_sane(played, seed);
   }
-  EXPECT_GT(accepted, 200U);
-  EXPECT_LT(accepted, 3800U);
+  EXPECT_GT(accepted, 100U);
+  EXPECT_LT(accepted, kRounds - 100U);
 }
 
 }  // namespace
