@@ -26,7 +26,7 @@ struct Raw {
   bool list_fields = false;
   bool explain = false;
   bool ascii = false;
-  std::string list_format = "text";
+  std::string list_format;  ///< empty: text
   std::string columns;
   std::string sort;
   std::string filter;
@@ -35,7 +35,7 @@ struct Raw {
   std::string no_feature;
   std::string file;
   double delay = 1;
-  std::uint64_t count = 0;
+  std::int64_t count = 0;
 };
 
 Error usage(std::string message) {
@@ -82,7 +82,7 @@ Result<Options> check(const Raw& raw, const Given& given, Command command,
   options.mode = raw.batch ? Mode::batch : raw.once || !can_be_screen ? Mode::once : Mode::screen;
   options.file = raw.file;
   options.ascii = raw.ascii;
-  if (raw.list_format != "text" && raw.list_format != "md") {
+  if (!raw.list_format.empty() && raw.list_format != "text" && raw.list_format != "md") {
     return tl::unexpected(usage("--list-fields: the format is text or md"));
   }
   options.markdown = raw.list_format == "md";
@@ -94,8 +94,8 @@ Result<Options> check(const Raw& raw, const Given& given, Command command,
   options.delay_seconds = raw.delay;
   options.delay_given = given.delay;
   if (given.count) {
-    if (raw.count == 0) return tl::unexpected(usage("--count: give a number of samples from 1 up"));
-    options.count = raw.count;
+    if (raw.count < 1) return tl::unexpected(usage("--count: give a number of samples from 1 up"));
+    options.count = static_cast<std::uint64_t>(raw.count);
   }
 
   if (given.columns) {
