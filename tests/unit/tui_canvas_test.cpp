@@ -17,6 +17,11 @@ std::string one_line(std::string_view text, int width, Charset charset = Charset
   return out;
 }
 
+// "a", U+202E, "b", not as one literal: it would turn this very line around in an editor.
+std::string turned_around() {
+  return std::string("a\xe2\x80") + "\xae" + "b";
+}
+
 TEST(TuiCanvas, WritesWithinTheWidthAndMarksWhatWasCut) {
   EXPECT_EQ(one_line("nginx", 8), "nginx   |");
   EXPECT_EQ(one_line("nginx", 5), "nginx|");
@@ -72,7 +77,7 @@ TEST(TuiCanvas, WhatWouldMoveTheCursorIsWrittenOut) {
   EXPECT_EQ(one_line("\xed\xa0\x80", 12), "\\xed\\xa0\\x80|") << "a surrogate is no UTF-8";
   EXPECT_EQ(one_line("\xe6\x97", 8), "\\xe6\\x97|") << "cut off";
   EXPECT_EQ(one_line("\u009b1m", 8), "\\u009b1m|") << "CSI in one byte";
-  EXPECT_EQ(one_line("a\u202eb", 8), "a\\u202eb|") << "turns the direction";
+  EXPECT_EQ(one_line(turned_around(), 8), "a\\u202eb|") << "turns the direction";
   EXPECT_EQ(one_line("a\u200bb", 8), "a\\u200bb|") << "invisible";
   EXPECT_EQ(one_line("a\ufe0f", 7), "a\\ufe0f|") << "makes emoji wide in some terminals";
   EXPECT_EQ(one_line(std::string("a\0b", 3), 6), "a\\x00b|");

@@ -41,7 +41,7 @@ RawListener& World::add(const Where& where) {
 }
 
 void World::own(const RawListener& listener, const std::string& name,
-                std::vector<std::int32_t> pids, std::optional<std::string> cgroup) {
+                const std::vector<std::int32_t>& pids, const std::optional<std::string>& cgroup) {
   owners.by_inode[listener.inode] = {static_cast<std::uint32_t>(owners.pids.size()),
                                      static_cast<std::uint32_t>(pids.size())};
   for (const std::int32_t pid : pids) {

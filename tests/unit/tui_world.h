@@ -30,8 +30,8 @@ struct World {
   };
   /// Cookies are given in order, from 1 on. The reference lives until the next call.
   RawListener& add(const Where& where);
-  void own(const RawListener& listener, const std::string& name, std::vector<std::int32_t> pids,
-           std::optional<std::string> cgroup = {});
+  void own(const RawListener& listener, const std::string& name,
+           const std::vector<std::int32_t>& pids, const std::optional<std::string>& cgroup = {});
 
   /// The sample as it is now; then one second passes.
   std::shared_ptr<const Snapshot> snapshot();
