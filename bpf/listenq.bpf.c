@@ -20,6 +20,13 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
+/*
+ * Set by user space between reads. Where iter/tcp alone reads a namespace its marks would never be
+ * looked for, and where all listeners were read already only their owners are missing.
+ */
+__u32 listenq_skip_marks = 0;
+__u32 listenq_owners_only = 0;
+
 #ifdef LISTENQ_ONCE
 /* The object for a single sample: it starts faster without what only the next one would use. */
 #define mark(tp) ((void)(tp))
@@ -46,7 +53,8 @@ static __always_inline void mark(struct tcp_sock *tp)
 {
 	__u32 value = 1;
 
-	if (listenq_mark && !bpf_sk_storage_get(&marked, tp, &value, BPF_SK_STORAGE_GET_F_CREATE))
+	if (listenq_mark && !listenq_skip_marks &&
+	    !bpf_sk_storage_get(&marked, tp, &value, BPF_SK_STORAGE_GET_F_CREATE))
 		__sync_fetch_and_add(&listenq_marks_refused, 1);
 }
 #endif
@@ -112,7 +120,6 @@ int iter__tcp(struct bpf_iter__tcp *ctx)
 SEC("iter/task_file")
 int iter__task_file(struct bpf_iter__task_file *ctx)
 {
-	struct listenq_owner_record record = {};
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
 
@@ -120,14 +127,23 @@ int iter__task_file(struct bpf_iter__task_file *ctx)
 	if (!task || !file)
 		return 0;
 
+	/*
+	 * inet_listen() and mptcp_listen() take only an unconnected stream socket, and it stays one.
+	 * Asking here spares the cache line of every connection's struct sock.
+	 */
 	struct socket *socket = bpf_sock_from_file(file);
-	if (!socket)
+	if (!socket || socket->state != SS_UNCONNECTED || socket->type != SOCK_STREAM)
 		return 0;
 	struct tcp_sock *sk = (struct tcp_sock *)socket->sk;
 	if (!sk || SK(sk).__sk_common.skc_state != TCP_LISTEN)
 		return 0;
 
-	if (SK(sk).sk_protocol == IPPROTO_TCP) {
+	struct listenq_owner_record record = {};
+
+	if (listenq_owners_only &&
+	    (SK(sk).sk_protocol == IPPROTO_TCP || SK(sk).sk_protocol == IPPROTO_MPTCP)) {
+		record.listener.inode = listener_inode(sk);
+	} else if (SK(sk).sk_protocol == IPPROTO_TCP) {
 		struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
 
 		if (!tp)
@@ -138,7 +154,6 @@ int iter__task_file(struct bpf_iter__task_file *ctx)
 	} else if (SK(sk).sk_protocol == IPPROTO_MPTCP) {
 		/* The listener is the first subflow, inside the kernel; it bears the same inode. */
 		record.listener.inode = listener_inode(sk);
-		record.listener.netns = SK(sk).__sk_common.skc_net.net->ns.inum;
 	} else {
 		return 0;
 	}

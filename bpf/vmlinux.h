@@ -35,6 +35,7 @@ enum {
 enum {
 	AF_INET = 2,
 	AF_INET6 = 10,
+	SOCK_STREAM = 1,
 	IPPROTO_TCP = 6,
 	IPPROTO_MPTCP = 262,
 };
@@ -122,7 +123,17 @@ struct inode {
 
 struct file;
 
+typedef enum {
+	SS_FREE,
+	SS_UNCONNECTED,
+	SS_CONNECTING,
+	SS_CONNECTED,
+	SS_DISCONNECTING,
+} socket_state;
+
 struct socket {
+	socket_state state;
+	short type;
 	struct sock *sk;
 };
 

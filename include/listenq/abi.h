@@ -40,9 +40,9 @@ struct listenq_listener_record {
 
 /* One descriptor that refers to a listener; followed by nothing, one per (process, descriptor). */
 struct listenq_owner_record {
-	struct listenq_listener_record listener; /* accept_queue_limit etc. only if is_tcp */
+	struct listenq_listener_record listener; /* all of it only if is_tcp */
 	__u32 tgid;                              /* in the initial pid namespace */
-	__u32 is_tcp; /* 1: listener is filled; 0: an MPTCP socket, only inode and netns are */
+	__u32 is_tcp; /* 1: listener is filled; 0: an MPTCP socket, or owners only: just its inode */
 	char comm[LISTENQ_COMM_LENGTH]; /* of the thread group leader; NUL-terminated */
 };
 

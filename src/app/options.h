@@ -23,8 +23,8 @@ struct Options {
   Command command = Command::watch;
   Mode mode = Mode::screen;
   Format format = Format::text;
-  std::string file;                    ///< of record and replay
-  std::vector<const Field*> columns;   ///< empty: the view's own choice
+  std::string file;                   ///< of record and replay
+  std::vector<const Field*> columns;  ///< empty: the view's own choice
   SortKey sort;
   std::string filter_text;
   Filter filter;
@@ -34,7 +34,7 @@ struct Options {
   bool delay_given = false;
   std::optional<std::uint64_t> count;  ///< samples, then the end
   bool ascii = false;
-  bool markdown = false;               ///< of --list-fields
+  bool markdown = false;  ///< of --list-fields
 };
 
 /// What parsing ended in: options, or a text to print and the exit code that goes with it.

@@ -15,6 +15,7 @@
 #include "app/source.h"
 #include "model/derive.h"
 #include "record/recorder.h"
+#include "util/text.h"
 #include "view/csv/csv.h"
 #include "view/json/json.h"
 #include "view/text/text.h"
@@ -138,7 +139,7 @@ Result<void> run_record(const Options& options, Source& source) {
     if (auto appended = recorder->append(**sample); !appended) return appended;
     ++done;
   }
-  note(fmt::format("{} samples in {}", done, options.file));
+  note(fmt::format("{} samples in {}", done, printable(options.file)));
   return {};
 }
 

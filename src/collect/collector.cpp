@@ -67,10 +67,11 @@ Result<std::unique_ptr<Collector>> Collector::create(Probe probe, CollectOptions
   }
   std::unique_ptr<Collector> collector(new Collector(std::move(probe), std::move(options)));
   if (collector->options_.scope == Scope::named && collector->wanted_namespaces().empty()) {
-    return failure(ErrorKind::usage,
-                   fmt::format("--netns {}: there is no such network namespace; `ip netns` lists the "
-                               "named ones, and an inode number as in /proc/PID/ns/net works too",
-                               printable(collector->options_.name)));
+    return failure(
+        ErrorKind::usage,
+        fmt::format("--netns {}: there is no such network namespace; `ip netns` lists the "
+                    "named ones, and an inode number as in /proc/PID/ns/net works too",
+                    printable(collector->options_.name)));
   }
   if (collector->options_.scope != Scope::self) {
     collector->home_fd_ = Fd(::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
@@ -122,8 +123,7 @@ void Collector::leave() {
 
 void Collector::read_one(const NetnsRef& ref, const ReadRequest& request, Sample& sample) {
   const std::size_t before = sample.listeners.size();
-  if (const auto read = probe_.backend->read_namespace(ref.id, request, sample.listeners);
-      !read) {
+  if (const auto read = probe_.backend->read_namespace(ref.id, request, sample.listeners); !read) {
     sample.listeners.resize(before);
     ++unreadable_;
     last_error_ = read.error();

@@ -55,7 +55,7 @@ class Collector {
   std::unique_ptr<CgroupPaths> cgroups_;
   std::string host_;
   std::string kernel_;
-  std::optional<NetnsId> home_;     ///< the namespace that the process started in
+  std::optional<NetnsId> home_;  ///< the namespace that the process started in
   std::optional<std::string> home_name_;
   std::optional<NetnsId> current_;  ///< the one that the thread is in
   Fd home_fd_;

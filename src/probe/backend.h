@@ -33,8 +33,8 @@ struct ListenerDescriptor {
 struct ReadRequest {
   bool syn_queue = true;
   bool sk_drops = true;
-  bool holders = false;         ///< who holds the listeners shall be read anew in this sample
-  std::size_t namespaces = 1;   ///< how many will be read
+  bool holders = false;        ///< who holds the listeners shall be read anew in this sample
+  std::size_t namespaces = 1;  ///< how many will be read
   std::span<const ListenerDescriptor> descriptors;  ///< for complete(), where BPF can't find them
 };
 

@@ -203,29 +203,32 @@ Result<void> BpfBackend::read_namespace(NetnsId netns, const ReadRequest& reques
   const bool sk_drops = request.sk_drops && !request.syn_queue;
   if (!iterator_is_cheaper(request)) return dump_listeners(netns, sk_drops, listeners);
   ++walks_;
-  const std::string error = programs_->read(
-      Program::tcp, sizeof(listenq_listener_record), [&](const void* data) {
-        listeners.push_back(make_listener(*static_cast<const listenq_listener_record*>(data), netns));
+  programs_->set({.mark = false});
+  const std::string error =
+      programs_->read(Program::tcp, sizeof(listenq_listener_record), [&](const void* data) {
+        listeners.push_back(
+            make_listener(*static_cast<const listenq_listener_record*>(data), netns));
       });
   if (!error.empty()) return failure(ErrorKind::unsupported, "iter/tcp: " + error);
   return {};
 }
 
 void BpfBackend::read_listeners(Program program, Pending& pending) {
-  const std::string error =
-      programs_->read(program, sizeof(listenq_listener_record), [&](const void* data) {
-        pending.take(*static_cast<const listenq_listener_record*>(data));
-      });
+  const std::string error = programs_->read(
+      program, sizeof(listenq_listener_record),
+      [&](const void* data) { pending.take(*static_cast<const listenq_listener_record*>(data)); });
   if (!error.empty()) ++read_errors_;
 }
 
 void BpfBackend::read_files(Pending& pending) {
+  programs_->set({.owners_only = pending.empty()});
   std::vector<ListenerHolder> holders;
-  const std::string error = programs_->read(
-      Program::task_file, sizeof(listenq_owner_record), [&](const void* data) {
+  const std::string error =
+      programs_->read(Program::task_file, sizeof(listenq_owner_record), [&](const void* data) {
         const auto& record = *static_cast<const listenq_owner_record*>(data);
         if (record.is_tcp != 0) pending.take(record.listener);
-        holders.push_back({record.listener.inode, static_cast<std::int32_t>(record.tgid),
+        holders.push_back({record.listener.inode,
+                           static_cast<std::int32_t>(record.tgid),
                            {record.comm, strnlen(record.comm, sizeof(record.comm))}});
       });
   if (!error.empty()) {
@@ -240,8 +243,7 @@ bool BpfBackend::files_are_cheaper(std::size_t namespaces) const {
   if (!programs_->has(Program::task_file)) return false;
   const double buckets = first_number("/proc/sys/net/ipv4/tcp_ehash_entries", 262144);
   const double files = first_number("/proc/sys/fs/file-nr", 1e6);
-  return files * kNsPerFile <
-         buckets * kNsPerBucket * static_cast<double>(namespaces);
+  return files * kNsPerFile < buckets * kNsPerBucket * static_cast<double>(namespaces);
 }
 
 void BpfBackend::mark(std::span<const ListenerDescriptor> descriptors) {
@@ -263,6 +265,7 @@ void BpfBackend::walk_namespaces(Pending& pending, const Enter& enter) {
     if (!enter(netns)) continue;
     ++walks_;
     walk_after_ = netns;
+    programs_->set({});
     read_listeners(Program::tcp, pending);
   }
 }

@@ -13,7 +13,6 @@ namespace listenq {
 
 /// `facts` and `plan` as the programs were loaded.
 [[nodiscard]] std::unique_ptr<Backend> make_bpf_backend(std::unique_ptr<BpfPrograms> programs,
-                                                        const KernelFacts& facts,
-                                                        const Plan& plan);
+                                                        const KernelFacts& facts, const Plan& plan);
 
 }  // namespace listenq

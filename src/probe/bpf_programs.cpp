@@ -6,7 +6,6 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
-
 #include <sys/syscall.h>
 
 #include <algorithm>
@@ -47,10 +46,14 @@ class LightPrograms final : public BpfPrograms {
   explicit LightPrograms(const listenq_light_programs& programs) : programs_(programs) {}
   ~LightPrograms() override { listenq_light_destroy(&programs_); }
 
-  [[nodiscard]] std::uint64_t marks_refused() const override { 
+  [[nodiscard]] std::uint64_t marks_refused() const override {
     return programs_.marks_refused != nullptr ? *programs_.marks_refused : 0;
   }
   [[nodiscard]] bool marks_itself() const override { return true; }
+  void set(const Switches& switches) override {
+    *programs_.skip_marks = switches.mark ? 0 : 1;
+    *programs_.owners_only = switches.owners_only ? 1 : 0;
+  }
 
  protected:
   [[nodiscard]] int fd(Program program) const override {
@@ -70,11 +73,13 @@ class LightPrograms final : public BpfPrograms {
   listenq_light_programs programs_;
 };
 
-/// A subset of the programs and what they may use; decided by loading, because distributions backport.
+/// A subset of the programs and what they may use; decided by loading, because distributions
+/// backport.
 struct Profile {
   bool cookie_helper;
   bool task_file;
-  bool mark_helper;  ///< bpf_sk_storage_get(); without it descriptors are marked (mark_descriptor())
+  bool
+      mark_helper;  ///< bpf_sk_storage_get(); without it descriptors are marked (mark_descriptor())
   bool sk_storage;
   bool operator==(const Profile&) const = default;
 };
@@ -99,6 +104,10 @@ class FullPrograms final : public BpfPrograms {
     return skeleton_->bss->listenq_marks_refused;
   }
   [[nodiscard]] bool marks_itself() const override { return marks_itself_; }
+  void set(const Switches& switches) override {
+    skeleton_->bss->listenq_skip_marks = switches.mark ? 0 : 1;
+    skeleton_->bss->listenq_owners_only = switches.owners_only ? 1 : 0;
+  }
 
  protected:
   [[nodiscard]] int fd(Program program) const override {
@@ -121,7 +130,7 @@ class FullPrograms final : public BpfPrograms {
   bool marks_itself_;
 };
 
-void set(KernelFacts& facts, Feature feature, bool have, const std::string& why_not) {
+void note(KernelFacts& facts, Feature feature, bool have, const std::string& why_not) {
   if (!facts[feature].why_not.empty() && !facts[feature].have && !have) return;  // known before
   facts[feature] = {have, have ? std::string() : why_not};
 }
@@ -131,7 +140,8 @@ bool denied(const KernelFacts& facts, Feature feature) {
   return !facts[feature].have && !facts[feature].why_not.empty();
 }
 
-/// Best first: all that is not switched off, the same without the helper of 5.12, and what 5.10 has.
+/// Best first: all that is not switched off, the same without the helper of 5.12, and what 5.10
+/// has.
 std::vector<Profile> profiles(const KernelFacts& facts, bool single_sample) {
   const bool storage = !denied(facts, Feature::iter_sk_storage);
   const bool marks = storage && !single_sample;
@@ -139,8 +149,8 @@ std::vector<Profile> profiles(const KernelFacts& facts, bool single_sample) {
                      !denied(facts, Feature::iter_task_file), marks, marks};
   Profile no_cookie = best;
   no_cookie.cookie_helper = false;
-  std::vector<Profile> list = {best, no_cookie, {false, false, false, storage},
-                               {false, false, false, false}};
+  std::vector<Profile> list = {
+      best, no_cookie, {false, false, false, storage}, {false, false, false, false}};
   list.erase(std::unique(list.begin(), list.end()), list.end());
   return list;
 }
@@ -168,14 +178,14 @@ std::unique_ptr<BpfPrograms> BpfPrograms::load(KernelFacts& facts, bool single_s
     listenq_light_programs light{};
     const int error =
         single_sample ? listenq_light_load_once(&light) : listenq_light_load_watch(&light);
-    set(facts, Feature::light_skeleton, error == 0,
-        fmt::format("the kernel does not relocate programs itself ({})", errno_text(-error)));
+    note(facts, Feature::light_skeleton, error == 0,
+         fmt::format("the kernel does not relocate programs itself ({})", errno_text(-error)));
     if (error == 0) {
       for (const Feature feature :
            {Feature::cookie_helper, Feature::iter_tcp, Feature::iter_task_file}) {
-        set(facts, feature, true, "");
+        note(facts, feature, true, "");
       }
-      set(facts, Feature::iter_sk_storage, !single_sample, kSingleSample);
+      note(facts, Feature::iter_sk_storage, !single_sample, kSingleSample);
       return std::make_unique<LightPrograms>(light);
     }
   }
@@ -190,17 +200,17 @@ std::unique_ptr<BpfPrograms> BpfPrograms::load(KernelFacts& facts, bool single_s
       if (error == EPERM) break;  // nothing else would be permitted either
       continue;
     }
-    set(facts, Feature::iter_tcp, true, "");
-    set(facts, Feature::cookie_helper, profile.cookie_helper, why_not);
-    set(facts, Feature::iter_task_file, profile.task_file, why_not);
-    set(facts, Feature::iter_sk_storage, profile.sk_storage,
-        single_sample ? kSingleSample : why_not);
+    note(facts, Feature::iter_tcp, true, "");
+    note(facts, Feature::cookie_helper, profile.cookie_helper, why_not);
+    note(facts, Feature::iter_task_file, profile.task_file, why_not);
+    note(facts, Feature::iter_sk_storage, profile.sk_storage,
+         single_sample ? kSingleSample : why_not);
     return programs;
   }
   if (!last_warning().empty()) why_not += "; " + last_warning();
   for (const Feature feature : {Feature::iter_tcp, Feature::cookie_helper, Feature::iter_task_file,
                                 Feature::iter_sk_storage}) {
-    set(facts, feature, false, why_not);
+    note(facts, feature, false, why_not);
   }
   return nullptr;
 }
@@ -208,7 +218,8 @@ std::unique_ptr<BpfPrograms> BpfPrograms::load(KernelFacts& facts, bool single_s
 std::string BpfPrograms::read(Program program, std::size_t record_size, const Take& take) {
   Fd& link = links_[static_cast<std::size_t>(program)];
   if (!link) {
-    LIBBPF_OPTS(bpf_link_create_opts, options);
+    bpf_link_create_opts options{};
+    options.sz = sizeof(options);
     bpf_iter_link_info info{};
     if (program == Program::sk_storage) {
       info.map.map_fd = static_cast<__u32>(map_fd());

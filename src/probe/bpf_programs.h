@@ -41,6 +41,14 @@ class BpfPrograms {
   /// Marks the socket behind a descriptor of another process. False when either is gone.
   [[nodiscard]] bool mark_descriptor(int pid, int fd) const;
 
+  /// For the reads that follow: whether iter/tcp marks, and whether iter/task_file fills in owners
+  /// alone (is_tcp is 0 then).
+  struct Switches {
+    bool mark = true;
+    bool owners_only = false;
+  };
+  virtual void set(const Switches& switches) = 0;
+
   /// Marks that the kernel refused since the start.
   [[nodiscard]] virtual std::uint64_t marks_refused() const = 0;
 

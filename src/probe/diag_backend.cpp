@@ -57,8 +57,8 @@ Result<void> send_request(int socket, int family, const Ask& ask) {
 RawListener parse(const inet_diag_msg& message, std::size_t length, NetnsId netns) {
   RawListener listener;
   listener.netns = netns;
-  const std::uint64_t cookie = (static_cast<std::uint64_t>(message.id.idiag_cookie[1]) << 32U) |
-                               message.id.idiag_cookie[0];
+  const std::uint64_t cookie =
+      (static_cast<std::uint64_t>(message.id.idiag_cookie[1]) << 32U) | message.id.idiag_cookie[0];
   if (cookie != 0) listener.cookie = static_cast<SocketCookie>(cookie);
   listener.inode = message.idiag_inode;
   listener.uid = message.idiag_uid;
@@ -133,7 +133,8 @@ Result<void> dump_family(int socket, int family, const Ask& ask, NetnsId netns,
       return failure(ErrorKind::unsupported,
                      fmt::format("sock_diag stopped answering: {}", errno_text(errno)));
     }
-    const auto done = parse_messages(buffer.data(), static_cast<std::size_t>(got), netns, listeners);
+    const auto done =
+        parse_messages(buffer.data(), static_cast<std::size_t>(got), netns, listeners);
     if (!done) return tl::unexpected<Error>(done.error());
     if (*done) return {};
   }
@@ -178,6 +179,8 @@ std::string sock_diag_missing() {
   return dumped ? std::string() : dumped.error().message;
 }
 
-std::unique_ptr<Backend> make_diag_backend() { return std::make_unique<DiagBackend>(); }
+std::unique_ptr<Backend> make_diag_backend() {
+  return std::make_unique<DiagBackend>();
+}
 
 }  // namespace listenq

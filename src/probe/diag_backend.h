@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Listeners by NETLINK_SOCK_DIAG, with LISTEN alone in the state mask: then the kernel looks only at
-// its listening hash and never at the connections. Needs no rights. Also the base that the BPF
+// Listeners by NETLINK_SOCK_DIAG, with LISTEN alone in the state mask: then the kernel looks only
+// at its listening hash and never at the connections. Needs no rights. Also the base that the BPF
 // backend completes.
 #pragma once
 

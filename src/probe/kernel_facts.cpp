@@ -46,8 +46,8 @@ Fact pid_namespace_fact() {
   std::array<char, 64> target{};
   const ssize_t length = ::readlink("/proc/self/ns/pid", target.data(), target.size());
   const bool initial =
-      length > 0 && std::string_view(target.data(), static_cast<std::size_t>(length)) ==
-                        kInitialPidNamespace;
+      length > 0 &&
+      std::string_view(target.data(), static_cast<std::size_t>(length)) == kInitialPidNamespace;
   if (initial) return {true, ""};
   return {false, "this is not the initial pid namespace, so BPF would give other process ids"};
 }

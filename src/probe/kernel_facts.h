@@ -28,7 +28,8 @@ struct Probe {
 /// single BPF programs stay unknown (not had, no reason) until they are tried.
 [[nodiscard]] KernelFacts host_facts();
 
-/// Tries, plans, and opens. An error when nothing reads listeners or the forced backend can't be had.
+/// Tries, plans, and opens. An error when nothing reads listeners or the forced backend can't be
+/// had.
 [[nodiscard]] Result<Probe> open_probe(const ProbeOptions& options);
 
 }  // namespace listenq

@@ -26,6 +26,8 @@ int listenq_light_load_watch(struct listenq_light_programs *programs)
 		.iter_sk_storage = skeleton->progs.iter__sk_storage.prog_fd,
 		.marked = skeleton->maps.marked.map_fd,
 		.marks_refused = (const unsigned long long *)&skeleton->bss->listenq_marks_refused,
+		.skip_marks = &skeleton->bss->listenq_skip_marks,
+		.owners_only = &skeleton->bss->listenq_owners_only,
 	};
 	return 0;
 }
@@ -42,6 +44,8 @@ int listenq_light_load_once(struct listenq_light_programs *programs)
 		.iter_task_file = skeleton->progs.iter__task_file.prog_fd,
 		.iter_sk_storage = -1,
 		.marked = -1,
+		.skip_marks = &skeleton->bss->listenq_skip_marks,
+		.owners_only = &skeleton->bss->listenq_owners_only,
 	};
 	return 0;
 }

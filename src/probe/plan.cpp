@@ -15,8 +15,11 @@ namespace listenq {
 namespace {
 
 constexpr std::array<std::string_view, kFeatures> kFeatureNames = {
-    "sock_diag",      "bpf",             "light_skeleton",     "cookie_helper", "iter_tcp",
-    "iter_task_file", "iter_sk_storage", "init_pid_namespace", "namespaces",
+    "sock_diag",       "bpf",
+    "light_skeleton",  "cookie_helper",
+    "iter_tcp",        "iter_task_file",
+    "iter_sk_storage", "init_pid_namespace",
+    "namespaces",
 };
 
 constexpr std::array kIterGroup = {Feature::iter_tcp, Feature::iter_task_file,
@@ -44,7 +47,9 @@ const std::vector<Way>& ways() {
       {Need::listener, {kDiag}, {sock_diag}, "sock_diag, state LISTEN alone"},
       {Need::sk_drops, {kIter}, {}, "struct sock sk_drops, by BPF"},
       {Need::sk_drops, {kDiag}, {sock_diag}, "sock_diag INET_DIAG_SKMEMINFO"},
-      {Need::syn_queue, {kIter}, {iter_sk_storage},
+      {Need::syn_queue,
+       {kIter},
+       {iter_sk_storage},
        "icsk_accept_queue, by BPF iter/bpf_sk_storage_map over marked listeners"},
       {Need::syn_queue, {kIter}, {iter_tcp}, "icsk_accept_queue, by BPF iter/tcp"},
       {Need::owner, {kIter}, {iter_task_file, init_pid_namespace}, "BPF iter/task_file"},
@@ -77,9 +82,8 @@ Feed feed_for(Need need, BackendChoice backend, const KernelFacts& facts) {
     const bool applies = way.backends.empty() || std::find(way.backends.begin(), way.backends.end(),
                                                            backend) != way.backends.end();
     if (way.need != need || !applies) continue;
-    const auto lacking =
-        std::find_if(way.features.begin(), way.features.end(),
-                     [&](Feature feature) { return !facts[feature].have; });
+    const auto lacking = std::find_if(way.features.begin(), way.features.end(),
+                                      [&](Feature feature) { return !facts[feature].have; });
     if (lacking == way.features.end()) return {std::string(way.feeds), ""};
     missing = fmt::format("{}: {}", feature_name(*lacking), facts[*lacking].why_not);
   }
@@ -125,8 +129,9 @@ Result<std::vector<Feature>> parse_features(std::string_view list) {
 Result<BackendChoice> parse_backend(std::string_view name) {
   const auto found = std::find(kBackendNames.begin(), kBackendNames.end(), name);
   if (found == kBackendNames.end()) {
-    return failure(ErrorKind::usage, fmt::format("--backend: there is no backend '{}'; choose from {}",
-                                                 printable(name), fmt::join(kBackendNames, ", ")));
+    return failure(ErrorKind::usage,
+                   fmt::format("--backend: there is no backend '{}'; choose from {}",
+                               printable(name), fmt::join(kBackendNames, ", ")));
   }
   return static_cast<BackendChoice>(std::distance(kBackendNames.begin(), found));
 }
@@ -145,7 +150,8 @@ Result<Plan> make_plan(const KernelFacts& facts, BackendChoice choice) {
       if (!no_iter.empty()) {
         return failure(
             ErrorKind::unsupported,
-            fmt::format("backend iter can't be used: {}; --backend diag needs none of it", no_iter));
+            fmt::format("backend iter can't be used: {}; --backend diag needs none of it",
+                        no_iter));
       }
       plan.backend = BackendChoice::iter;
       break;
@@ -158,12 +164,12 @@ Result<Plan> make_plan(const KernelFacts& facts, BackendChoice choice) {
       break;
   }
   if (plan.backend == BackendChoice::diag && !facts[Feature::sock_diag].have) {
-    return failure(ErrorKind::unsupported,
-                   no_iter.empty() || choice == BackendChoice::diag
-                       ? fmt::format("backend diag can't be used: {}",
-                                     facts[Feature::sock_diag].why_not)
-                       : fmt::format("no way to read listeners here: iter: {}; diag: {}", no_iter,
-                                     facts[Feature::sock_diag].why_not));
+    return failure(
+        ErrorKind::unsupported,
+        no_iter.empty() || choice == BackendChoice::diag
+            ? fmt::format("backend diag can't be used: {}", facts[Feature::sock_diag].why_not)
+            : fmt::format("no way to read listeners here: iter: {}; diag: {}", no_iter,
+                          facts[Feature::sock_diag].why_not));
   }
   for (std::size_t i = 0; i < kNeeds; ++i) {
     plan.feeds[i] = feed_for(static_cast<Need>(i), plan.backend, facts);

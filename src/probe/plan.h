@@ -18,15 +18,15 @@ namespace listenq {
 
 /// Ways of reading that may be missing, each by itself. The names are those of --no-feature.
 enum class Feature : std::uint8_t {
-  sock_diag,         ///< NETLINK_SOCK_DIAG answers for TCP
-  bpf,               ///< bpf() may be called and the kernel has BTF
-  light_skeleton,    ///< the kernel relocates our programs itself (5.17): starts faster
-  cookie_helper,     ///< bpf_get_socket_cookie() in iterators (5.12)
-  iter_tcp,          ///< iter/tcp loads
-  iter_task_file,    ///< iter/task_file with bpf_sock_from_file() loads (5.11)
-  iter_sk_storage,   ///< iter/bpf_sk_storage_map and marks on sockets load (5.11)
+  sock_diag,           ///< NETLINK_SOCK_DIAG answers for TCP
+  bpf,                 ///< bpf() may be called and the kernel has BTF
+  light_skeleton,      ///< the kernel relocates our programs itself (5.17): starts faster
+  cookie_helper,       ///< bpf_get_socket_cookie() in iterators (5.12)
+  iter_tcp,            ///< iter/tcp loads
+  iter_task_file,      ///< iter/task_file with bpf_sock_from_file() loads (5.11)
+  iter_sk_storage,     ///< iter/bpf_sk_storage_map and marks on sockets load (5.11)
   init_pid_namespace,  ///< process ids of iter/task_file are the ones we see
-  namespaces,        ///< setns() into other network namespaces is allowed
+  namespaces,          ///< setns() into other network namespaces is allowed
   count_,
 };
 
@@ -69,9 +69,7 @@ struct Plan {
   bool owners_from_bpf = false;
   std::array<Feed, kNeeds> feeds;
 
-  [[nodiscard]] const Feed& feed(Need need) const {
-    return feeds[static_cast<std::size_t>(need)];
-  }
+  [[nodiscard]] const Feed& feed(Need need) const { return feeds[static_cast<std::size_t>(need)]; }
 };
 
 /// Pure. An error when the forced backend can't be had.

@@ -37,8 +37,7 @@ CgroupPaths::CgroupPaths(const std::string& proc) {
   for (const std::string_view line : split(*mountinfo, '\n')) {
     const auto parts = split(line, ' ');
     // Only a mount of the whole hierarchy: under another root the paths would be relative to it.
-    if (parts.size() < 5 || parts[3] != "/" ||
-        line.find(" - cgroup2 ") == std::string_view::npos) {
+    if (parts.size() < 5 || parts[3] != "/" || line.find(" - cgroup2 ") == std::string_view::npos) {
       continue;
     }
     mount_path_ = parts[4];

@@ -35,7 +35,8 @@ std::string unescape_mount(std::string_view text) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '\\' && i + 3 < text.size()) {
       unsigned code = 0;
-      for (std::size_t k = 1; k <= 3; ++k) code = code * 8 + static_cast<unsigned>(text[i + k] - '0');
+      for (std::size_t k = 1; k <= 3; ++k)
+        code = code * 8 + static_cast<unsigned>(text[i + k] - '0');
       out.push_back(static_cast<char>(code));
       i += 3;
     } else {
@@ -45,7 +46,9 @@ std::string unescape_mount(std::string_view text) {
   return out;
 }
 
-std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+std::string base_name(const std::string& path) {
+  return path.substr(path.rfind('/') + 1);
+}
 
 bool made_by_ip_netns(const std::string& path) {
   return path.starts_with("/run/netns/") || path.starts_with("/var/run/netns/");

@@ -13,7 +13,9 @@ enum class NetnsId : std::uint32_t {};
 /// sock_gen_cookie() of a socket: never reused while the machine is up.
 enum class SocketCookie : std::uint64_t {};
 
-[[nodiscard]] constexpr std::uint32_t number(NetnsId id) { return static_cast<std::uint32_t>(id); }
+[[nodiscard]] constexpr std::uint32_t number(NetnsId id) {
+  return static_cast<std::uint32_t>(id);
+}
 [[nodiscard]] constexpr std::uint64_t number(SocketCookie cookie) {
   return static_cast<std::uint64_t>(cookie);
 }

@@ -17,7 +17,9 @@
 
 namespace listenq {
 
-std::string errno_text(int error) { return std::generic_category().message(error); }
+std::string errno_text(int error) {
+  return std::generic_category().message(error);
+}
 
 namespace {
 
@@ -42,21 +44,32 @@ std::size_t printable_sequence(std::string_view text) {
     if ((byte(i) & 0xc0) != 0x80) return 0;
   }
   const unsigned char second = byte(1);
-  if (first == 0xc2 && second < 0xa0) return 0;  // C1 controls: CSI and its kin
-  if (first == 0xe0 && second < 0xa0) return 0;  // overlong
+  if (first == 0xc2 && second < 0xa0) return 0;   // C1 controls: CSI and its kin
+  if (first == 0xe0 && second < 0xa0) return 0;   // overlong
   if (first == 0xed && second >= 0xa0) return 0;  // surrogates
-  if (first == 0xf0 && second < 0x90) return 0;  // overlong
+  if (first == 0xf0 && second < 0x90) return 0;   // overlong
   if (first == 0xf4 && second >= 0x90) return 0;  // above U+10FFFF
   // Line and paragraph separators, and the marks that turn the direction of writing.
-  if (first == 0xe2 && second == 0x80 && (byte(2) >= 0xa8 && byte(2) <= 0xae)) return 0;
+  const auto is = [&](unsigned char lead, unsigned char from, unsigned char to) {
+    const auto last = byte(length - 1);
+    return second == lead && last >= from && last <= to;
+  };
+  if (first == 0xe2 && (is(0x80, 0xa8, 0xae) || is(0x80, 0x8e, 0x8f) || is(0x81, 0xa6, 0xa9))) {
+    return 0;
+  }
+  if (first == 0xd8 && second == 0x9c) return 0;
   return length;
 }
 
 }  // namespace
 
-std::uint64_t monotonic_ns() { return read_clock(CLOCK_MONOTONIC); }
+std::uint64_t monotonic_ns() {
+  return read_clock(CLOCK_MONOTONIC);
+}
 
-std::uint64_t wall_ns() { return read_clock(CLOCK_REALTIME); }
+std::uint64_t wall_ns() {
+  return read_clock(CLOCK_REALTIME);
+}
 
 std::string rfc3339(std::uint64_t wall) {
   const auto seconds = static_cast<std::time_t>(wall / 1'000'000'000U);

@@ -3,7 +3,7 @@
 // What every view makes of the recordings in tests/data, compared with tests/golden to the byte;
 // and that the program prints the same. After a wanted change:
 //
-//   LISTENQ_UPDATE_GOLDEN=1 build/dev/tests/unit_tests --gtest_filter='Golden*'
+//   LISTENQ_UPDATE_GOLDEN=1 build/dev/tests/unit_tests --gtest_filter='*Golden*'
 //
 // writes the files anew and fails, so that nobody takes it for a test. Read the difference before
 // committing it.
@@ -197,7 +197,7 @@ void compare_with_golden(const fs::path& golden, const std::string& actual) {
   ADD_FAILURE() << "differs from " << golden << ":\n"
                 << diff(golden, actual)
                 << "If it should: LISTENQ_UPDATE_GOLDEN=1 build/dev/tests/unit_tests "
-                   "--gtest_filter='Golden*', then read the difference.";
+                   "--gtest_filter='*Golden*', then read the difference.";
 }
 
 class Golden : public testing::TestWithParam<std::string> {};

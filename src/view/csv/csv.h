@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Rows as CSV (RFC 4180, but with lines that end as everywhere on this system). The header is made of field ids, the values are those of JSON; absent is
-// empty, a list (pids) is joined by blanks.
+// Rows as CSV (RFC 4180, but with lines that end as everywhere on this system). The header is made
+// of field ids, the values are those of JSON; absent is empty, a list (pids) is joined by blanks.
 #pragma once
 
 #include <span>
