@@ -2,6 +2,7 @@
 //
 // How the value of a field is written for people and for CSV, and how two values compare.
 #include <arpa/inet.h>
+#include <fmt/compile.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -151,10 +152,16 @@ int compare(const Value& a, const Value& b) {
 }
 
 std::string address_text(const RawListener& raw) {
-  std::array<char, INET6_ADDRSTRLEN> text{};
-  const int family = raw.family == Family::ipv4 ? AF_INET : AF_INET6;
-  inet_ntop(family, raw.address.data(), text.data(), text.size());
-  std::string result(text.data());
+  std::string result;
+  if (raw.family == Family::ipv4) {
+    // inet_ntop() prints IPv4 by sprintf(); there may be ten thousand of them.
+    const auto& octet = raw.address;
+    result = fmt::format(FMT_COMPILE("{}.{}.{}.{}"), octet[0], octet[1], octet[2], octet[3]);
+  } else {
+    std::array<char, INET6_ADDRSTRLEN> text{};
+    inet_ntop(AF_INET6, raw.address.data(), text.data(), text.size());
+    result = text.data();
+  }
   if (!raw.interface.empty()) result.append("%").append(raw.interface);
   return result;
 }

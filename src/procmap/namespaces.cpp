@@ -22,7 +22,10 @@ namespace {
 /// Mounts of other mount namespaces are looked at again after this many lists.
 constexpr unsigned kForeignMountsEvery = 10;
 
-std::optional<std::uint64_t> link_number(int dir, const std::string& path, std::string_view kind) {
+/// The number of a namespace of the process whose folder `process` is, below `dir`.
+std::optional<std::uint64_t> number_of(int dir, const std::string& process, std::string_view kind) {
+  std::string path = process;
+  path.append("/ns/").append(kind);
   std::array<char, 64> target{};
   const ssize_t length = ::readlinkat(dir, path.c_str(), target.data(), target.size());
   if (length <= 0) return std::nullopt;
@@ -84,7 +87,7 @@ std::unordered_map<std::uint32_t, std::string> netns_mounts(std::string_view mou
 NamespaceLister::NamespaceLister(std::string proc) : proc_(std::move(proc)) {}
 
 std::optional<NetnsId> NamespaceLister::own() const {
-  const auto id = link_number(AT_FDCWD, proc_ + "/self/ns/net", "net");
+  const auto id = number_of(AT_FDCWD, proc_ + "/self", "net");
   if (!id) return std::nullopt;
   return static_cast<NetnsId>(*id);
 }
@@ -137,13 +140,16 @@ std::vector<NetnsRef> NamespaceLister::list() {
   while (const dirent* entry = dir ? ::readdir(dir.get()) : nullptr) {
     if (std::isdigit(static_cast<unsigned char>(entry->d_name[0])) == 0) continue;
     const std::string pid = entry->d_name;
-    const auto id = link_number(::dirfd(dir.get()), pid + "/ns/net", "net");
+    const auto id = number_of(::dirfd(dir.get()), pid, "net");
     if (!id) continue;
     const auto key = static_cast<std::uint32_t>(*id);
     auto& ref = found[key];
-    if (ref.path.empty()) ref = {static_cast<NetnsId>(key), proc_ + "/" + pid + "/ns/net", {}};
+    if (ref.path.empty()) {
+      ref.id = static_cast<NetnsId>(key);
+      ref.path.append(proc_).append("/").append(pid).append("/ns/net");
+    }
     if (look_abroad) {
-      if (const auto mount = link_number(::dirfd(dir.get()), pid + "/ns/mnt", "mnt")) {
+      if (const auto mount = number_of(::dirfd(dir.get()), pid, "mnt")) {
         mount_namespaces.try_emplace(*mount, pid);
       }
     }
@@ -151,7 +157,7 @@ std::vector<NetnsRef> NamespaceLister::list() {
 
   read_own_mounts();
   if (look_abroad) {
-    if (const auto mine = link_number(AT_FDCWD, proc_ + "/self/ns/mnt", "mnt")) {
+    if (const auto mine = number_of(AT_FDCWD, proc_ + "/self", "mnt")) {
       mount_namespaces.erase(*mine);
     }
     read_foreign_mounts(mount_namespaces);
