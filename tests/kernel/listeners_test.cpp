@@ -33,7 +33,7 @@ class Listeners : public BackendTest {
 
   const Witnessed* seen_ = nullptr;
 };
-INSTANTIATE_TEST_SUITE_P(Backend, Listeners, backends(), backend_name);
+INSTANTIATE_TEST_SUITE_P(Backend, Listeners, with_automatic_choice(), backend_name);
 
 TEST_P(Listeners, AreThoseOfSsRowByRow) {
   for (const auto& space : world().namespaces) {
@@ -177,6 +177,34 @@ TEST_P(Listeners, HaveNoRatesInOneSample) {
           EXPECT_TRUE(value.is_null()) << key;
         }
   });
+}
+
+// What is shown decides what is read, and how: none of it may change a value.
+TEST_P(Listeners, HaveTheSameValuesInAnyChoiceOfColumns) {
+  std::map<uint64_t, Json> whole;
+  for (const Json& row : document().at("listeners")) whole[row.at("cookie").get<uint64_t>()] = row;
+  for (const char* columns :
+       {"address,port,family,accept_queue_len,accept_queue_limit,accept_queue_fill,reuseport",
+        "port,sk_drops", "address,syn_queue_len", "address,family,uid,inode,syn_queue_len,sk_drops",
+        "port,process,pids", "syn_queue_len,pid,netns_name",
+        "syn_queue_limit,somaxconn,limit_set_by",
+        "fastopen_queue_len,fastopen_queue_limit,accept_queue_len", "cgroup"}) {
+    SCOPED_TRACE(columns);
+    std::vector<std::string> arguments{"--once", "--json", "--columns",
+                                       "netns,cookie," + std::string(columns)};
+    if (GetParam() != "auto") arguments.insert(arguments.end(), {"--backend", GetParam()});
+    const Json part = run_tool_json(arguments);
+    for (const auto& space : world().namespaces) {
+      const auto rows = rows_of(part, space->netns.inode());
+      EXPECT_EQ(rows.size(), rows_of(document(), space->netns.inode()).size()) << space->label;
+      for (const Json& row : rows) {
+        ASSERT_TRUE(row.at("cookie").is_number()) << row.dump();
+        const Json& same = whole[row.at("cookie").get<uint64_t>()];
+        for (const auto& [field, value] : row.items())
+          EXPECT_EQ(value, same.value(field, Json("missing"))) << field << " of " << same.dump();
+      }
+    }
+  }
 }
 
 // The whole document, not only our part of it.

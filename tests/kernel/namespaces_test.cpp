@@ -90,6 +90,14 @@ TEST_F(OneNamespace, ByName) {
   EXPECT_EQ(document.at("namespaces")[0].at("netns_name"), netns.name());
 }
 
+TEST_F(OneNamespace, ByNumber) {
+  const Netns& netns = world().at("unnamed").netns;
+  const Json document =
+      run_tool_json({"--once", "--json", "--netns", std::to_string(netns.inode())});
+  EXPECT_EQ(compare_with_ss(document, netns.inode(), ss_listeners(netns)), "");
+  EXPECT_EQ(document.at("listeners").size(), 1U);
+}
+
 TEST_F(OneNamespace, Self) {
   const Netns& netns = world().at("v6").netns;
   RunOptions inside;
@@ -161,6 +169,19 @@ TEST_P(ComingAndGoing, NamespacesAppearAndVanishWithoutAnError) {
   EXPECT_EQ(end.err, "");
 }
 
+// As container engines do it: the mount that holds the namespace is in another mount namespace.
+TEST_P(ComingAndGoing, NamespacesMountedElsewhereAreFound) {
+  const std::string path = scratch_directory() + "/inner-" + GetParam();
+  const Owner engine({.name = "lq-engine", .netns_fd = Netns::initial().fd()},
+                     [&](OwnerBody&) { mount_in_own_namespace(path); });
+  const Netns inner = Netns::at("/proc/" + std::to_string(engine.pid()) + "/root" + path);
+  Fd listener;
+  inner.run([&] { listener = open_listener({.port = 8000, .backlog = 6}); });
+  const Json document = sample(GetParam());
+  EXPECT_EQ(compare_with_ss(document, inner.inode(), ss_listeners(inner)), "");
+  EXPECT_EQ(rows_of(document, inner.inode()).size(), 1U);
+}
+
 // The tool must not keep a namespace alive, or a dead container's interfaces stay with it.
 TEST_P(ComingAndGoing, NamespacesAreNotHeldByTheTool) {
   Netns space = Netns::named("held");
@@ -201,6 +222,20 @@ TEST_P(ComingAndGoing, IdleNamespacesDoNotCostAWalkEach) {
   const Json walks = document.at("self").value("connection_hash_walks", Json());
   ASSERT_TRUE(walks.is_number()) << document.at("self").dump();
   EXPECT_LT(walks.get<uint64_t>(), kIdle / 4);
+  // Nor later: the walks are counted since the start.
+  std::vector<std::string> argv = batch();
+  Program tool(argv);
+  uint64_t first = 0;
+  uint64_t last = 0;
+  for (int i = 0; i < 4; ++i) {
+    const auto line = tool.read_line();
+    ASSERT_TRUE(line);
+    last = Json::parse(*line).at("self").at("connection_hash_walks");
+    if (i == 0) first = last;
+  }
+  EXPECT_LT(last - first, kIdle / 4);
+  tool.send_signal(SIGINT);
+  tool.finish();
 }
 
 }  // namespace

@@ -138,7 +138,10 @@ Netns Netns::bound_to(const std::string& path) {
 }
 
 Netns Netns::of_process(pid_t pid) {
-  const std::string path = fmt::format("/proc/{}/ns/net", pid);
+  return at(fmt::format("/proc/{}/ns/net", pid));
+}
+
+Netns Netns::at(const std::string& path) {
   Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd.valid()) throw_errno("open " + path);
   return {"", "", std::move(fd)};
@@ -223,6 +226,12 @@ void Netns::remove() {
   ::umount2(mount_.c_str(), MNT_DETACH);
   ::unlink(mount_.c_str());
   mount_.clear();
+}
+
+void mount_in_own_namespace(const std::string& path) {
+  if (::unshare(CLONE_NEWNS) != 0) throw_errno("unshare(CLONE_NEWNS)");
+  if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) throw_errno("make private");
+  make_namespace(path);
 }
 
 void start_janitor() {

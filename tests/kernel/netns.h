@@ -28,6 +28,8 @@ class Netns {
   // Held by a bind mount on `path` alone, which `ip netns` knows nothing about. Container engines
   // do so; the last part of the path is its name.
   static Netns bound_to(const std::string& path);
+  // One that another holds, by a path to it.
+  static Netns at(const std::string& path);
   // The namespace of a living process.
   static Netns of_process(pid_t pid);
   // The one the test itself was started in.
@@ -64,6 +66,10 @@ class Netns {
   Fd fd_;
   uint64_t inode_ = 0;
 };
+
+// Takes the calling process into a mount namespace of its own, where a bind mount on `path` then
+// holds a new network namespace. No other mount namespace sees it.
+void mount_in_own_namespace(const std::string& path);
 
 // Forks a process that waits for the end of this one and then removes every namespace and directory
 // of this test. Call it first in main(), then at the end finish_janitor() to wait for it.

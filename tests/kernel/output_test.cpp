@@ -185,6 +185,19 @@ TEST_F(Output, FindsProcessesByName) {
   for (const Json& row : document.at("listeners")) EXPECT_EQ(row.at("port"), 443);
 }
 
+// What decides need not be shown.
+TEST_F(Output, FiltersAndSortsByWhatIsNotShown) {
+  const RunResult result = run_tool(
+      once({"--columns", "port", "--filter", "process ~ lq-queues and accept_queue_len > 2",
+            "--sort", "accept_queue_limit"}));
+  ASSERT_EQ(result.status, 0) << result.err;
+  const std::vector<std::vector<std::string>> expected{{"8003"}, {"8006"}, {"8002"}};
+  auto rows = table(result.out);
+  ASSERT_EQ(rows.size(), 5U) << result.out;
+  rows.resize(3);
+  EXPECT_EQ(rows, expected) << result.out;
+}
+
 TEST_F(Output, NoFilterMatchesWhatIsAbsent) {
   for (const char* filter : {"syn_queue_len >= 0", "syn_queue_len < 1", "syn_queue_len != 5"}) {
     SCOPED_TRACE(filter);
