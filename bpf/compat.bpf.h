@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
 /*
- * Every difference between kernels that reading a listener meets, one accessor each, with the kernel
- * that made the difference and what is lost on the other side. Feature by feature, never by version:
- * CO-RE asks the running kernel's BTF, and the verifier drops the branch that does not apply.
+ * Every difference between kernels that reading a listener meets, one accessor each, with the
+ * kernel that made the difference and what is lost on the other side. Feature by feature, never by
+ * version: CO-RE asks the running kernel's BTF, and the verifier drops the branch that does not
+ * apply.
  */
 #ifndef LISTENQ_COMPAT_BPF_H
 #define LISTENQ_COMPAT_BPF_H
@@ -14,10 +15,10 @@
 #include <bpf/bpf_core_read.h>
 
 /*
- * The struct sock inside a tcp_sock, in one expression, so that every relocation starts at tcp_sock.
- * The kernel's own relocation keeps candidates per type name in a small hash, and there "sock" and
- * "kernfs_node" share a slot (vmlinux_cand_cache): with both as starting points each program would
- * make it scan all of BTF again, which doubles the time to load.
+ * The struct sock inside a tcp_sock, in one expression, so that every relocation starts at
+ * tcp_sock. The kernel's own relocation keeps candidates per type name in a small hash, and there
+ * "sock" and "kernfs_node" share a slot (vmlinux_cand_cache): with both as starting points each
+ * program would make it scan all of BTF again, which doubles the time to load.
  */
 #define SK(tp) ((tp)->inet_conn.icsk_inet.sk)
 
@@ -48,8 +49,8 @@ static __always_inline __u64 listener_inode(struct tcp_sock *tp)
 }
 
 /*
- * Listener drops go to sk_drops; since 6.18 a socket may have two counters, one a NUMA half, instead
- * (6.18, "net: add sk_drop_counters"). sk_drops_read() adds them in the same way.
+ * Listener drops go to sk_drops; since 6.18 a socket may have two counters, one a NUMA half,
+ * instead (6.18, "net: add sk_drop_counters"). sk_drops_read() adds them in the same way.
  */
 static __always_inline __u32 listener_drops(struct tcp_sock *tp)
 {
@@ -63,8 +64,8 @@ static __always_inline __u32 listener_drops(struct tcp_sock *tp)
 }
 
 /*
- * Since 5.15 (8520e224f547) the socket points at its cgroup. Before, the word is tagged and may hold
- * a net_cls id instead: there the id stays absent, and user space has the owner's cgroup.
+ * Since 5.15 (8520e224f547) the socket points at its cgroup. Before, the word is tagged and may
+ * hold a net_cls id instead: there the id stays absent, and user space has the owner's cgroup.
  */
 static __always_inline __u64 listener_cgroup(struct tcp_sock *tp)
 {

@@ -32,9 +32,10 @@ __u32 listenq_owners_only = 0;
 #define mark(tp) ((void)(tp))
 #else
 /*
- * The mark. A listener in this map is found again without walking a hash table: the established hash
- * is shared by all namespaces, and in one that holds few connections iter/tcp would walk most of it
- * before it finds one to stop at. The value says nothing; the kernel frees it with the socket.
+ * The mark. A listener in this map is found again without walking a hash table: the established
+ * hash is shared by all namespaces, and in one that holds few connections iter/tcp would walk most
+ * of it before it finds one to stop at. The value says nothing; the kernel frees it with the
+ * socket.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
@@ -43,7 +44,8 @@ struct {
 	__type(value, __u32);
 } marked SEC(".maps");
 
-/* Set by user space after trying: bpf_sk_storage_get() in iterators came with 5.11 (8e4597c627fb). */
+/* Set by user space after trying: bpf_sk_storage_get() in iterators came with 5.11 (8e4597c627fb).
+ */
 const volatile __u8 listenq_mark = 1;
 
 /* Marks that the kernel refused (its memory limit for socket options, or no memory). */
@@ -78,7 +80,8 @@ static __always_inline void fill(struct listenq_listener_record *r, struct tcp_s
 		 (r->cgroup_id ? LISTENQ_HAS_CGROUP : 0);
 	r->port = SK(tp).__sk_common.skc_num;
 	r->family = (__u8)SK(tp).__sk_common.skc_family;
-	r->ipv6only = (__u8)BPF_CORE_READ_BITFIELD(tp, inet_conn.icsk_inet.sk.__sk_common.skc_ipv6only);
+	r->ipv6only =
+		(__u8)BPF_CORE_READ_BITFIELD(tp, inet_conn.icsk_inet.sk.__sk_common.skc_ipv6only);
 
 	if (r->family == AF_INET6) {
 		__u32 *words = (__u32 *)r->address;
@@ -101,8 +104,8 @@ int iter__tcp(struct bpf_iter__tcp *ctx)
 	if (!skc)
 		return 0;
 	/*
-	 * All listeners come first (tcp_get_idx(), bpf_iter_tcp_*()), so the first other socket ends
-	 * the walk: 1 becomes -EAGAIN for the reader, who has had all there is.
+	 * All listeners come first (tcp_get_idx(), bpf_iter_tcp_*()), so the first other socket
+	 * ends the walk: 1 becomes -EAGAIN for the reader, who has had all there is.
 	 */
 	if (skc->skc_state != TCP_LISTEN)
 		return 1;
@@ -128,8 +131,8 @@ int iter__task_file(struct bpf_iter__task_file *ctx)
 		return 0;
 
 	/*
-	 * inet_listen() and mptcp_listen() take only an unconnected stream socket, and it stays one.
-	 * Asking here spares the cache line of every connection's struct sock.
+	 * inet_listen() and mptcp_listen() take only an unconnected stream socket, and it stays
+	 * one. Asking here spares the cache line of every connection's struct sock.
 	 */
 	struct socket *socket = bpf_sock_from_file(file);
 	if (!socket || socket->state != SS_UNCONNECTED || socket->type != SOCK_STREAM)

@@ -13,16 +13,16 @@
 
 /* Bits of listenq_listener_record.has: which members this kernel could give. */
 #define LISTENQ_HAS_COOKIE 1u
-#define LISTENQ_HAS_INODE 2u
+#define LISTENQ_HAS_INODE  2u
 #define LISTENQ_HAS_CGROUP 4u
 
 /* One socket in TCP_LISTEN, as read from its struct tcp_sock. */
 struct listenq_listener_record {
-	__u64 cookie;    /* sock_gen_cookie(); the identity, with netns */
-	__u64 inode;     /* of the socket in sockfs, as in /proc/PID/fd; 0: no file */
+	__u64 cookie;	 /* sock_gen_cookie(); the identity, with netns */
+	__u64 inode;	 /* of the socket in sockfs, as in /proc/PID/fd; 0: no file */
 	__u64 cgroup_id; /* of the cgroup v2 that the socket was created in */
-	__u32 netns;     /* inode number of the network namespace */
-	__u32 uid;       /* sk_uid, as the initial user namespace sees it */
+	__u32 netns;	 /* inode number of the network namespace */
+	__u32 uid;	 /* sk_uid, as the initial user namespace sees it */
 	__u32 accept_queue_len;
 	__u32 accept_queue_limit;
 	__u32 syn_queue_len;
@@ -41,8 +41,9 @@ struct listenq_listener_record {
 /* One descriptor that refers to a listener; followed by nothing, one per (process, descriptor). */
 struct listenq_owner_record {
 	struct listenq_listener_record listener; /* all of it only if is_tcp */
-	__u32 tgid;                              /* in the initial pid namespace */
-	__u32 is_tcp; /* 1: listener is filled; 0: an MPTCP socket, or owners only: just its inode */
+	__u32 tgid;				 /* in the initial pid namespace */
+	__u32 is_tcp; /* 1: listener is filled; 0: an MPTCP socket, or owners only: just its inode
+		       */
 	char comm[LISTENQ_COMM_LENGTH]; /* of the thread group leader; NUL-terminated */
 };
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Machines in trouble and at peace, as hand-written Samples. make_recordings stores them as
-// tests/data/*.lqrec; golden_test shows what every view makes of the recordings, and that they still
-// hold what is written here.
+// tests/data/*.lqrec; golden_test shows what every view makes of the recordings, and that they
+// still hold what is written here.
 #pragma once
 
 #include <string>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The may-include table of docs/design.md, held against every #include in the tree: include order is
-// data order. Link order alone would not stop an include.
+// The may-include table of docs/design.md, held against every #include in the tree: include order
+// is data order. Link order alone would not stop an include.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -80,7 +80,9 @@ std::vector<Include> all_includes(const fs::path& root) {
 }
 
 /// "view/text/text.cpp" -> "view/text", "model/fields.h" -> "model".
-std::string folder(const std::string& path) { return path.substr(0, path.rfind('/')); }
+std::string folder(const std::string& path) {
+  return path.substr(0, path.rfind('/'));
+}
 
 class Layers : public testing::Test {
  protected:
@@ -88,7 +90,9 @@ class Layers : public testing::Test {
   const std::vector<Include> includes_ = all_includes(root_);
 };
 
-TEST_F(Layers, ReadSomething) { EXPECT_GT(includes_.size(), 100U); }
+TEST_F(Layers, ReadSomething) {
+  EXPECT_GT(includes_.size(), 100U);
+}
 
 TEST_F(Layers, EveryFolderIsInTheTable) {
   for (const Include& include : includes_) {
@@ -115,9 +119,9 @@ TEST_F(Layers, LibrariesStayBehindTheirFences) {
           fence.prefixes.begin(), fence.prefixes.end(),
           [&](const std::string& prefix) { return include.target.starts_with(prefix); });
       if (!named) continue;
-      EXPECT_TRUE(std::any_of(
-          fence.files.begin(), fence.files.end(),
-          [&](const std::string& file) { return include.file.starts_with(file); }))
+      EXPECT_TRUE(
+          std::any_of(fence.files.begin(), fence.files.end(),
+                      [&](const std::string& file) { return include.file.starts_with(file); }))
           << include.file << " includes " << include.target;
     }
   }

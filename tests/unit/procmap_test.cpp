@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // procmap over a made-up /proc: namespaces, owners, cgroups.
-#include "procmap/namespaces.h"
-
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -10,6 +8,7 @@
 #include <fstream>
 #include <string>
 
+#include "procmap/namespaces.h"
 #include "procmap/owners.h"
 
 namespace listenq {
