@@ -6,6 +6,7 @@
 #include <grp.h>
 #include <poll.h>
 #include <sched.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -32,7 +33,13 @@ Pipe make_pipe() {
   return {Fd(ends[0]), Fd(ends[1])};
 }
 
-// Runs in the child between fork and exec: only calls that are safe there, exit 127 on failure.
+bool map_root() {
+  const Fd map(::open("/proc/self/uid_map", O_WRONLY | O_CLOEXEC));
+  return ::write(map.get(), "0 0 1", 5) == 5;
+}
+
+// Runs in the child between fork and exec: only calls that are safe there, exit kNotStarted on
+// failure.
 [[noreturn]] void become(char* const* argv, const RunOptions& options, int out, int err) {
   const int null = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   bool fine = null >= 0 && ::dup2(null, 0) == 0 && ::dup2(out, 1) == 1 && ::dup2(err, 2) == 2;
@@ -42,10 +49,13 @@ Pipe make_pipe() {
     fine = ::setgroups(0, nullptr) == 0 && ::setresgid(user, user, user) == 0 &&
            ::setresuid(user, user, user) == 0;
   }
+  if (fine && options.drop_capability)
+    fine = ::prctl(PR_CAPBSET_DROP, *options.drop_capability, 0, 0, 0) == 0;
+  if (fine && options.user_namespace) fine = ::unshare(CLONE_NEWUSER) == 0 && map_root();
   if (fine) ::execvp(argv[0], argv);
   const char* reason = std::strerror(errno);
   (void)!::write(2, reason, std::strlen(reason));
-  ::_exit(127);
+  ::_exit(kNotStarted);
 }
 
 // Appends what is there to `text`; false at the end of the stream, whose descriptor it then closes.

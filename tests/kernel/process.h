@@ -22,8 +22,14 @@ inline constexpr std::chrono::seconds kRunLimit{60};
 struct RunOptions {
   int netns_fd = -1;            // the namespace to start in; -1: the caller's
   std::optional<uid_t> user{};  // drop to this user and group, no supplementary groups
+  // Root of a user namespace of its own, in which only user 0 exists.
+  bool user_namespace = false;
+  std::optional<int> drop_capability{};  // never to be had again
   std::chrono::milliseconds limit = kRunLimit;
 };
+
+// Exit status when the program could not be started like that.
+inline constexpr int kNotStarted = 127;
 
 struct RunResult {
   int status = -1;  // exit status; 128 + signal when killed

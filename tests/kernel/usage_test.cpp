@@ -2,6 +2,7 @@
 // Wrong usage, what this kernel or user may not have, and running without root: an exit status, one
 // sentence on stderr, nothing on stdout.
 #include <gtest/gtest.h>
+#include <linux/capability.h>
 #include <sys/stat.h>
 
 #include <filesystem>
@@ -195,6 +196,37 @@ TEST_F(WithoutRoot, ShowsADashForWhatItMayNotKnow) {
     EXPECT_EQ(words[2], "-") << line;
   }
   EXPECT_EQ(rows, 10) << result.out;
+}
+
+// As in a container without real root: all capabilities, none of which counts for the kernel.
+TEST_F(WithoutRoot, AsRootOfAUserNamespace) {
+  RunOptions options;
+  options.netns_fd = world().at("queues").netns.fd();
+  options.user_namespace = true;
+  const RunResult possible = run_program({"true"}, options);
+  if (possible.status == kNotStarted) GTEST_SKIP() << "no user namespaces: " << possible.err;
+  const RunResult result = run_program({copy_, "--once", "--json"}, options);
+  expect_one_hint(result);
+  EXPECT_EQ(result.err.find("libbpf"), std::string::npos) << result.err;
+  const Json document = Json::parse(result.out);
+  EXPECT_EQ(document.at("backend"), "diag");
+  EXPECT_EQ(document.at("listeners").size(), world().at("queues").expected.size());
+}
+
+// BPF is allowed, entering other namespaces is not: what it says must be what it shows.
+TEST_F(WithoutRoot, ButForCapSysAdmin) {
+  RunOptions options;
+  options.netns_fd = world().at("queues").netns.fd();
+  options.drop_capability = CAP_SYS_ADMIN;
+  const RunResult result = run_program({copy_, "--once", "--json"}, options);
+  ASSERT_EQ(result.status, 0) << result.err;
+  EXPECT_EQ(split_lines(result.err).size(), 1U) << result.err;
+  const Json document = Json::parse(result.out);
+  EXPECT_EQ(document.at("namespaces").size(), 1U);
+  const auto rows = rows_of(document, world().at("queues").netns.inode());
+  ASSERT_EQ(rows.size(), world().at("queues").expected.size());
+  const bool said = result.err.find("no SYN queue") != std::string::npos;
+  for (const Json& row : rows) ASSERT_EQ(row.at("syn_queue_len").is_null(), said) << result.err;
 }
 
 TEST_F(WithoutRoot, CannotHaveBpf) {
