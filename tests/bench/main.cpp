@@ -2,19 +2,17 @@
 //
 // listenq_bench: options, then measure and report below the supervisor. Started by tests/bench/run.
 #include <getopt.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <string>
 
 #include "fail.h"
+#include "measure.h"
 #include "plan.h"
 #include "report.h"
 #include "supervisor.h"
 
 namespace {
-
-constexpr int kPriority = -15;
 
 constexpr const char* kUsage =
     "usage: listenq_bench --tool FILE [--quick] [--only TEXT] [--out FILE]\n"
@@ -67,8 +65,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   return supervise([&] {
-    // All rivals alike before whatever else the machine does; where it is refused, nothing is lost.
-    setpriority(PRIO_PROCESS, 0, kPriority);
+    go_before_others();
     const Sizes sizes = options.quick ? quick_sizes() : full_sizes();
     const Results results = measure_all(options.tool, sizes, options.only);
     const std::string text = markdown(results, sizes, options.tool);

@@ -30,6 +30,11 @@ Spread spread_of(std::vector<double> values);
 
 double now_ms();
 
+// Puts this process and its children, so all rivals alike, before the machine's other work. Has to
+// be said again in a new session, whose processes the scheduler groups anew (autogroup). Where the
+// kernel refuses, nothing is lost.
+void go_before_others();
+
 // Starts a program with its output thrown away; `netns` < 0 stays in the own namespace.
 // `cpu` >= 0 pins it.
 pid_t start(const Command& command, int netns, int cpu = -1);

@@ -67,6 +67,7 @@ pid_t start_on_terminal(const Command& command, int netns, int& terminal) {
     return pid;
   }
   prctl(PR_SET_PDEATHSIG, SIGKILL);
+  go_before_others();
   enter_namespace(netns);
   setenv("TERM", "xterm-256color", 1);
   std::vector<char*> argv;

@@ -76,8 +76,8 @@ int supervise(const std::function<int()>& work) {
   const pid_t worker = fork();
   if (worker < 0) fail_errno("fork");
   if (worker == 0) {
-    // A process group of its own: Ctrl-C reaches the supervisor alone, which then ends the rest.
-    setpgid(0, 0);
+    // A session of its own: Ctrl-C reaches the supervisor alone, which then ends the rest.
+    setsid();
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     sigprocmask(SIG_SETMASK, &before, nullptr);
     const int code = work();
