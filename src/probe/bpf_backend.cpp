@@ -128,7 +128,7 @@ class BpfBackend final : public Backend {
     std::vector<RawListener>& listeners_;
     std::unordered_map<std::uint64_t, std::size_t> by_cookie_;
     std::unordered_map<std::uint64_t, std::size_t> by_inode_;  ///< of those without a cookie in BPF
-    std::size_t left_;
+    std::size_t left_ = 0;
   };
 
   void fill(Pending& pending, const ReadRequest& request, const Enter& enter);
@@ -152,8 +152,7 @@ class BpfBackend final : public Backend {
   std::optional<std::vector<ListenerHolder>> holders_;
 };
 
-BpfBackend::Pending::Pending(std::vector<RawListener>& listeners)
-    : listeners_(listeners), left_(0) {
+BpfBackend::Pending::Pending(std::vector<RawListener>& listeners) : listeners_(listeners) {
   for (std::size_t i = 0; i < listeners.size(); ++i) {
     if (listeners[i].syn_queue_len) continue;
     ++left_;

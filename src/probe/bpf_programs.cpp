@@ -35,7 +35,7 @@ int keep_warning(libbpf_print_level level, const char* format, va_list arguments
   std::array<char, 512> line{};
   std::vsnprintf(line.data(), line.size(), format, arguments);
   std::string text = line.data();
-  text.resize(text.find_last_not_of("\n") + 1);
+  text.resize(text.find_last_not_of('\n') + 1);
   // One line, without the verifier's log: it is for a sentence in --explain.
   last_warning() = text.substr(0, text.find('\n'));
   return 0;
@@ -44,6 +44,8 @@ int keep_warning(libbpf_print_level level, const char* format, va_list arguments
 class LightPrograms final : public BpfPrograms {
  public:
   explicit LightPrograms(const listenq_light_programs& programs) : programs_(programs) {}
+  LightPrograms(const LightPrograms&) = delete;
+  LightPrograms& operator=(const LightPrograms&) = delete;
   ~LightPrograms() override { listenq_light_destroy(&programs_); }
 
   [[nodiscard]] std::uint64_t marks_refused() const override {
@@ -98,6 +100,8 @@ class FullPrograms final : public BpfPrograms {
     if (listenq_bpf__load(skeleton) != 0) return nullptr;
     return programs;
   }
+  FullPrograms(const FullPrograms&) = delete;
+  FullPrograms& operator=(const FullPrograms&) = delete;
   ~FullPrograms() override { listenq_bpf__destroy(skeleton_); }
 
   [[nodiscard]] std::uint64_t marks_refused() const override {
@@ -233,7 +237,7 @@ std::string BpfPrograms::read(Program program, std::size_t record_size, const Ta
   const Fd iterator(bpf_iter_create(link.get()));
   if (!iterator) return fmt::format("no iterator: {}", errno_text(errno));
 
-  static thread_local std::array<char, 64 * 1024> buffer;
+  static thread_local std::array<char, 64UL * 1024> buffer;
   std::size_t held = 0;
   for (;;) {
     const ssize_t got = ::read(iterator.get(), buffer.data() + held, buffer.size() - held);

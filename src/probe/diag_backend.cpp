@@ -26,7 +26,7 @@ namespace listenq {
 namespace {
 
 // linux/inet_diag.h of Debian 12 has them all; the numbers are kernel ABI.
-constexpr std::size_t kReceiveBuffer = 64 * 1024;
+constexpr std::size_t kReceiveBuffer = 64UL * 1024;
 
 struct Request {
   nlmsghdr header{};

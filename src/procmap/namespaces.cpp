@@ -121,11 +121,16 @@ void NamespaceLister::read_foreign_mounts(
     const std::unordered_map<std::uint64_t, std::string>& mount_namespaces) {
   foreign_mounts_.clear();
   for (const auto& [number, pid] : mount_namespaces) {
-    const std::string base = proc_ + "/" + pid;
-    const auto text = read_small_file(base + "/mountinfo");
+    std::string process = proc_;
+    process.append("/").append(pid);
+    std::string root = process;
+    root.append("/root");
+    const auto text = read_small_file(process.append("/mountinfo"));
     if (!text) continue;
     for (auto& [id, mount] : netns_mounts(*text)) {
-      foreign_mounts_[id] = Mount{base + "/root" + mount, base_name(mount)};
+      std::string path = root;
+      path.append(mount);
+      foreign_mounts_[id] = Mount{std::move(path), base_name(mount)};
     }
   }
 }
