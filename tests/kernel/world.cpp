@@ -329,10 +329,11 @@ void WorldNamespace::apply_traffic(const std::vector<Listener>& listeners) {
   });
   // The last ACK of a connect() may be on its way still; what shall be lost waits for a full queue.
   const auto full = [&](const Listener& listener) {
-    for (const auto& [cookie, row] : ss_listeners(netns))
-      if (row.port == listener.spec.port && row.accept_queue_len > row.accept_queue_limit)
-        return true;
-    return false;
+    const auto rows = ss_listeners(netns);
+    return std::any_of(rows.begin(), rows.end(), [&](const auto& entry) {
+      const SsListener& row = entry.second;
+      return row.port == listener.spec.port && row.accept_queue_len > row.accept_queue_limit;
+    });
   };
   for (const Listener& listener : listeners) {
     const SynFlow lost{listener.traffic.address, listener.spec.port, listener.traffic.lost_syns};
