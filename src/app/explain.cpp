@@ -9,6 +9,7 @@
 
 #include "app/run.h"
 #include "model/fields.h"
+#include "util/text.h"
 
 namespace listenq {
 
@@ -29,6 +30,7 @@ std::string explain(const Probe& probe) {
     const std::string state =
         fact.have ? "yes" : "no: " + (fact.why_not.empty() ? "not tried" : fact.why_not);
     fmt::format_to(line, "  {:<20} {}\n", feature_name(feature), state);
+    if (!fact.detail.empty()) fmt::format_to(line, "  {:<20} ({})\n", "", printable(fact.detail));
   }
   fmt::format_to(line, "\nfields\n");
   for (const Field& field : fields()) {

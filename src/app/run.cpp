@@ -139,7 +139,7 @@ Result<void> run_record(const Options& options, Source& source) {
     if (auto appended = recorder->append(**sample); !appended) return appended;
     ++done;
   }
-  note(fmt::format("{} samples in {}", done, printable(options.file)));
+  note(fmt::format("{} sample{} in {}", done, done == 1 ? "" : "s", printable(options.file)));
   return {};
 }
 

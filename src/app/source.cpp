@@ -21,9 +21,13 @@ class LiveSource final : public Source {
 
   [[nodiscard]] std::string note() const override {
     const Probe& probe = collector_->probe();
-    if (!probe.facts[Feature::namespaces].have) {
+    const Fact& namespaces = probe.facts[Feature::namespaces];
+    if (!namespaces.have && !probe.facts[Feature::bpf].have) {
       return "without root: only this network namespace and your own processes, and no SYN queue; "
              "as root it shows every namespace, both queues and all owners";
+    }
+    if (!namespaces.have) {
+      return fmt::format("only this network namespace: {}", namespaces.why_not);
     }
     if (!probe.plan.why_not_better.empty()) {
       return fmt::format("backend diag, so no SYN queue: {}", probe.plan.why_not_better);

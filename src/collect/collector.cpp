@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <ctime>
 #include <utility>
 
@@ -142,6 +143,11 @@ void Collector::read_one(const NetnsRef& ref, const ReadRequest& request, Sample
 bool Collector::owners_due(const Sample& sample) const {
   if (!options_.owners) return false;
   if (!owners_ || sample.monotonic_ns >= owners_due_ns_) return true;
+  // An owner that ended may have handed its sockets on.
+  const auto ended = [](const auto& process) {
+    return ::kill(process.first, 0) != 0 && errno == ESRCH;
+  };
+  if (std::any_of(owners_->processes.begin(), owners_->processes.end(), ended)) return true;
   return std::any_of(sample.listeners.begin(), sample.listeners.end(), [&](const RawListener& raw) {
     return raw.inode != 0 && !looked_for_.contains(raw.inode);
   });

@@ -201,7 +201,12 @@ std::unique_ptr<BpfPrograms> BpfPrograms::load(KernelFacts& facts, bool single_s
     const int error = errno;
     if (!programs) {
       why_not = fmt::format("the kernel does not load it ({})", errno_text(error));
-      if (error == EPERM) break;  // nothing else would be permitted either
+      if (error == EPERM) {
+        why_not =
+            "loading BPF is not permitted; it takes root outside of any user namespace or "
+            "sandbox";
+        break;
+      }
       continue;
     }
     note(facts, Feature::iter_tcp, true, "");
@@ -211,11 +216,11 @@ std::unique_ptr<BpfPrograms> BpfPrograms::load(KernelFacts& facts, bool single_s
          single_sample ? kSingleSample : why_not);
     return programs;
   }
-  if (!last_warning().empty()) why_not += "; " + last_warning();
   for (const Feature feature : {Feature::iter_tcp, Feature::cookie_helper, Feature::iter_task_file,
                                 Feature::iter_sk_storage}) {
     note(facts, feature, false, why_not);
   }
+  facts[Feature::iter_tcp].detail = last_warning();
   return nullptr;
 }
 

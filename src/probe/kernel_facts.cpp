@@ -4,10 +4,10 @@
 #include "probe/kernel_facts.h"
 
 #include <linux/capability.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
-#include <cstdlib>
 #include <string>
 #include <utility>
 
@@ -22,13 +22,12 @@ namespace {
 /// The inode number of the initial pid namespace (PROC_PID_INIT_INO, part of the ABI).
 constexpr std::string_view kInitialPidNamespace = "pid:[4026531836]";
 
+/// By the system call and not from /proc, which may not be mounted.
 std::uint64_t effective_capabilities() {
-  const auto status = read_small_file("/proc/self/status");
-  if (!status) return 0;
-  constexpr std::string_view kKey = "CapEff:";
-  const std::size_t at = status->find(kKey);
-  if (at == std::string::npos) return 0;
-  return std::strtoull(status->c_str() + at + kKey.size(), nullptr, 16);
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> sets{};
+  if (::syscall(SYS_capget, &header, sets.data()) != 0) return 0;
+  return (static_cast<std::uint64_t>(sets[1].effective) << 32U) | sets[0].effective;
 }
 
 Fact bpf_fact(std::uint64_t capabilities) {
@@ -74,7 +73,7 @@ KernelFacts host_facts() {
   facts[Feature::namespaces] = {
       admin, admin ? "" : "entering other network namespaces needs root (CAP_SYS_ADMIN)"};
   std::string why_not = sock_diag_missing();
-  facts[Feature::sock_diag] = {why_not.empty(), std::move(why_not)};
+  facts[Feature::sock_diag] = {why_not.empty(), why_not};
   return facts;
 }
 

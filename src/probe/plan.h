@@ -40,7 +40,8 @@ inline constexpr std::size_t kNeeds = static_cast<std::size_t>(Need::count_);
 
 struct Fact {
   bool have = false;
-  std::string why_not;  ///< a clause: "the kernel has no BTF (CONFIG_DEBUG_INFO_BTF)"
+  std::string why_not;   ///< a clause: "the kernel has no BTF (CONFIG_DEBUG_INFO_BTF)"
+  std::string detail{};  ///< what a library said of it, for bug reports: only --explain shows it
 };
 
 struct KernelFacts {

@@ -48,7 +48,7 @@ TEST(TuiScreen, TheFirstScreenAt80x24) {
 listeners 3  in trouble 1!  sk_drops/s 24.0  namespaces 1
 ListenOverflows/s -  12 since start  ListenDrops/s -  12 since start
 sorted by trouble first
-  ADDRESS:PORT   ACCEPT QUEUE    SYN QUEUE       SK-DROPS/s SK-DR LIMIT PROCESS
+  ADDRESS:PORT   ACCEPT QUEUE    SYN QUEUE       SK-DROPS/s SK-DR BY    PROCESS
 ! 0.0.0.0:80     [!!!]   512/511 [|  ]    12/511       24.0  1204 app   nginx
   127.0.0.1:5432 [|  ]    3/4096 [   ]    0/4096          0     0 somax postgres
   0.0.0.0:2049   [   ]      0/64               -          -     - app   -
@@ -65,7 +65,7 @@ sorted by trouble first
 
 0.0.0.0:80 in netns 4026531840, nginx pid 1234 and 3 more, uid 33, cgroup /syst…
 accept queue FULL: 512 wait for accept(), limit 511, further ones are refused;
-LOSING 24.0 sk_drops/s, 1204 in all; limit set by the application (somaxconn
+LOSING 24.0 sk_drops/s, counter 1204; limit set by the application (somaxconn
 4096); SYN queue 12 of 511
 F1 Help  q Quit  / Search  f Filter  < > Sort  Space Freeze  z Hide idle
 )");
@@ -145,7 +145,7 @@ TEST(TuiScreen, AbsentIsADashAndNeverZero) {
   listener.uid.reset();
   const std::string text = drawn(showing(world.snapshot(), 24, 200));
   EXPECT_TRUE(has(text, "sk_drops/s -"));
-  EXPECT_TRUE(has(text, "ListenOverflows/s -  -  ListenDrops/s -  -"));
+  EXPECT_TRUE(has(text, "ListenOverflows/s -  - since start  ListenDrops/s -  - since start"));
   const std::string row = line_with(text, "0.0.0.0:22 ");
   EXPECT_TRUE(has(row, "0/128"));
   // SYN queue, sk_drops/s, sk_drops, somaxconn, pid, process, uid.

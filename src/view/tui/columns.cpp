@@ -84,7 +84,7 @@ constexpr auto kSpecs = std::to_array<Spec>({
     {ColumnKind::field, "sk_drops_per_second", "SK-DR/S", 4, 7, 10, 10, true, always},
     {ColumnKind::field, "sk_drops", "SK-DR", 8, 5, 10, 10, true,
      [](const Contents& c) { return c.drops_digits; }},
-    {ColumnKind::limit_set_by, "limit_set_by", "LIMIT", 7, 5, 5, 11, false,
+    {ColumnKind::limit_set_by, "limit_set_by", "BY", 7, 5, 5, 11, false,
      [](const Contents& /*c*/) { return 11; }},
     {ColumnKind::field, "somaxconn", "", 10, 9, 9, 9, true, always},
     {ColumnKind::field, "accept_queue_fill", "", 11, 5, 5, 6, true, always},

@@ -70,12 +70,14 @@ std::string limit_origin(const ListenerRow& row) {
 std::string losses(const ListenerRow& row) {
   if (!row.raw->sk_drops) return "sk_drops unknown";
   const std::uint32_t total = *row.raw->sk_drops;
-  if (!row.sk_drops_per_second) return fmt::format("{} sk_drops in all, rate not known yet", total);
+  if (!row.sk_drops_per_second)
+    return fmt::format("sk_drops counter {}, rate not known yet", total);
   const std::string rate = field_text("sk_drops_per_second", row);
   if (*row.sk_drops_per_second > 0) {
-    return fmt::format("LOSING {} sk_drops/s, {} in all", rate, total);
+    return fmt::format("LOSING {} sk_drops/s, counter {}", rate, total);
   }
-  return total == 0 ? std::string("no sk_drops") : fmt::format("no sk_drops now, {} in all", total);
+  return total == 0 ? std::string("no sk_drops")
+                    : fmt::format("no sk_drops now, counter {}", total);
 }
 
 std::string syn_queue(const ListenerRow& row) {

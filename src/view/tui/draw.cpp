@@ -127,7 +127,7 @@ void draw_totals(Canvas& canvas, const ScreenState& state, int row) {
 void draw_kernel_counters(Canvas& canvas, const ScreenState& state, int row) {
   const Totals& totals = state.shown.totals;
   const auto since = [](const std::optional<std::uint64_t>& count) {
-    return count ? fmt::format("{} since start", *count) : std::string("-");
+    return count ? fmt::format("{} since start", *count) : std::string("- since start");
   };
   Line line(canvas, row, canvas.columns());
   line.item("ListenOverflows/s", rate_text(totals.overflows_per_second),

@@ -42,7 +42,7 @@ constexpr std::array kMarks = {
     Entry{"-",
           "not known here: the kernel, the backend or missing privileges do not tell; "
           "--explain says why"},
-    Entry{"LIMIT", "in a narrow window, what set the limit: app, somax(conn) or ? for unknown"},
+    Entry{"BY", "in a narrow window, what set the limit: app, somax(conn) or ? for unknown"},
 };
 
 constexpr int kKeyWidth = 14;
