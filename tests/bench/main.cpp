@@ -4,6 +4,9 @@
 #include <getopt.h>
 #include <unistd.h>
 
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
 #include <string>
 
 #include "fail.h"
@@ -51,11 +54,8 @@ Options parse(int argc, char** argv) {
   return options;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run(const Options& options) {
   using namespace listenq::bench;
-  const Options options = parse(argc, argv);
   if (geteuid() != 0) {
     fmt::print(stderr, "bench: network namespaces need root: sudo tests/bench/run\n");
     return 3;
@@ -73,4 +73,15 @@ int main(int argc, char** argv) {
     if (!options.out.empty()) write_between_markers(options.out, text);
     return 0;
   });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(parse(argc, argv));
+  } catch (const std::exception& error) {  // JSON of an unknown shape, no memory
+    std::fprintf(stderr, "bench: %s\n", error.what());
+    return 1;
+  }
 }

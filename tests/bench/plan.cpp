@@ -92,18 +92,24 @@ void check_rows(const std::vector<Command>& commands, const World& world, int li
   }
 }
 
-std::vector<std::pair<std::string, double>> self_of(const std::string& tool, const World& world) {
+// The tool's own account of `--once` with owners.
+void read_self(const std::string& tool, const World& world, WorldResult& result) {
+  constexpr int kCalls = 7;
   const Command command =
       tool_command(tool, "--once --json", {"--once", "--json", "--netns", "self"});
-  const std::string text = output_of(command, world.netns(), kLimitSeconds);
-  const nlohmann::json document = nlohmann::json::parse(text, nullptr, false);
-  std::vector<std::pair<std::string, double>> values;
-  if (!document.is_object() || !document.contains("self")) fail("no \"self\" in the JSON");
-  const nlohmann::json flat = document["self"].flatten();
-  for (const auto& [path, value] : flat.items()) {
-    if (value.is_number()) values.emplace_back(path.substr(1), value.get<double>());
+  std::vector<double> times;
+  for (int i = 0; i < kCalls; ++i) {
+    const nlohmann::json document =
+        nlohmann::json::parse(output_of(command, world.netns(), kLimitSeconds), nullptr, false);
+    const auto self = document.is_object() ? document.find("self") : document.end();
+    if (self == document.end() || !self->contains("sample_milliseconds") ||
+        !self->contains("connection_hash_walks")) {
+      fail("the JSON does not say what the sample took");
+    }
+    times.push_back(self->at("sample_milliseconds").get<double>());
+    result.hash_walks = self->at("connection_hash_walks").get<double>();
   }
-  return values;
+  result.sample_ms = spread_of(times).median;
 }
 
 WorldResult measure_world(const std::string& tool, const WorldSpec& spec, const Effort& effort) {
@@ -112,7 +118,8 @@ WorldResult measure_world(const std::string& tool, const WorldSpec& spec, const 
   fmt::print(stderr, "bench:   made in {:.1f} s\n", (now_ms() - started) / 1e3);
   const std::vector<Command> commands = rivals(tool);
   check_rows(commands, world, spec.listeners);
-  WorldResult result{.spec = spec, .rounds = {}, .self = self_of(tool, world)};
+  WorldResult result{.spec = spec, .rounds = {}};
+  read_self(tool, world, result);
   // A forked child starts with this process's memory, which is the least that ru_maxrss can say.
   malloc_trim(0);
   result.rounds = interleave(commands, world.netns(), effort);

@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "measure.h"
@@ -46,7 +45,8 @@ struct Sizes {
 struct WorldResult {
   WorldSpec spec;
   Rounds rounds;
-  std::vector<std::pair<std::string, double>> self;  // the tool's own account of one --once
+  double sample_ms = 0;   // by the tool's own account: reading, in the median of some calls
+  double hash_walks = 0;  // the same: walks of the kernel's connection hash
 };
 
 // CPU in percent of a core at one refresh a second; peaks in MB.
