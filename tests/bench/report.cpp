@@ -235,8 +235,8 @@ std::string others(const Results& results) {
 // The tool's own clock stops before it derives, sorts and prints; the rest is that and the start.
 std::string self_table(const Results& results) {
   std::string text =
-      "| world | whole call, ms | of it reading the sample, ms | all else: start, deriving, "
-      "printing | walks of the connection hash |\n|---|---|---|---|---|\n";
+      "| world | whole call, ms | of it reading the sample, ms | all else: start, loading BPF, "
+      "deriving, printing | walks of the connection hash |\n|---|---|---|---|---|\n";
   for (const WorldResult& world : results.worlds) {
     const double whole = wall_of(world.rounds, kToolNames).median;
     text += fmt::format("| {} | {} | {} | {} | {:.0f} |\n", world_name(world.spec), number(whole),
