@@ -24,8 +24,9 @@ namespace {
 
 constexpr const char* kProc = "/proc";
 
-/// Who holds a socket changes seldom. Besides at every new listener and when an owner ended it is read
-/// again after this time, or after so many times of what it took: at most a thousandth of a core.
+/// Who holds a socket changes seldom. Besides at every new listener and when an owner ended it is
+/// read again after this time, or after so many times of what it took: at most a thousandth of a
+/// core.
 constexpr std::uint64_t kOwnersEveryNs = 5'000'000'000;
 constexpr std::uint64_t kOwnersRest = 1000;
 
