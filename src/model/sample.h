@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "model/counts.h"
 #include "util/types.h"
 
 namespace listenq {
@@ -45,6 +46,10 @@ struct RawListener {
   std::optional<std::uint32_t> fastopen_queue_len;
   std::optional<std::uint32_t> fastopen_queue_limit;  ///< 0: Fast Open is off
   std::optional<std::uint32_t> sk_drops;              ///< wraps at 2^32
+  std::optional<std::uint64_t> oldest_wait_ns;  ///< of the head of the accept queue; 0: it is empty
+  std::optional<std::int32_t> listen_requested;  ///< argument of the last listen() that was seen
+  std::optional<std::uint32_t> counts;  ///< index in Sample::counts; nullopt: nothing has happened
+                                        ///< to it that Sample::counting counts
 };
 
 /// The net.* settings of one namespace that decide what a full queue does.
@@ -64,6 +69,18 @@ struct RawNamespace {
   std::optional<std::string> name;  ///< of its bind mount, as `ip netns` shows it
   Sysctls sysctls;
   std::optional<MibCounters> mib;  ///< /proc/net/netstat and snmp; nullopt: not readable
+  /// The same, read again after Sample::counts was: what was counted must lie between the two.
+  /// nullopt: not read again, because nothing was lost since the sample before.
+  std::optional<MibCounters> mib_after;
+  /// Index in Sample::counts of the sum of all that was counted in the namespace: of its listeners,
+  /// of those that closed, and of what could be given to no listener. nullopt: nothing yet.
+  std::optional<std::uint32_t> counted;
+};
+
+/// A listener that closed, as it was then.
+struct RawClosed {
+  RawListener listener;
+  std::uint64_t monotonic_ns = 0;  ///< when it closed
 };
 
 struct Process {
@@ -100,6 +117,9 @@ struct Sample {
   std::vector<RawListener> listeners;
   std::vector<RawNamespace> namespaces;
   std::shared_ptr<const OwnerTable> owners;  ///< nullptr: not read
+  std::optional<Counting> counting;          ///< nullopt: nothing is counted
+  std::vector<ListenerCounts> counts;
+  std::vector<RawClosed> closed;  ///< since the sample before, seen closing in the kernel
   RawSelf self;
 };
 
