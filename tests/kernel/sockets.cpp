@@ -5,18 +5,16 @@
 #include <arpa/inet.h>
 #include <net/if.h>
 #include <netinet/in.h>
-#include <netinet/ip.h>
-#include <netinet/ip6.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-#include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <stdexcept>
 #include <vector>
 
+#include "packets.h"
 #include "process.h"
 
 #ifndef IPPROTO_MPTCP
@@ -60,92 +58,20 @@ void set_option(const Fd& socket, int level, int option, int value, const char* 
   if (::setsockopt(socket.get(), level, option, &value, sizeof(value)) != 0) throw_errno(name);
 }
 
-// Internet checksum over the pseudo header and the segment.
-class Checksum {
- public:
-  void add(const void* data, size_t size) {
-    const auto* bytes = static_cast<const uint8_t*>(data);
-    for (size_t i = 0; i < size; i += 2) {
-      const unsigned high = bytes[i];
-      const unsigned low = i + 1 < size ? bytes[i + 1] : 0U;
-      sum_ += (high << 8U) | low;
-    }
-  }
-  [[nodiscard]] uint16_t value() const {
-    uint32_t sum = sum_;
-    while ((sum >> 16U) != 0) sum = (sum & 0xffffU) + (sum >> 16U);
-    return htons(static_cast<uint16_t>(~sum & 0xffffU));
-  }
-
- private:
-  uint32_t sum_ = 0;
-};
-
-std::vector<uint8_t> make_segment(uint16_t source, uint16_t target, const std::string& payload) {
-  tcphdr header{};
-  header.source = htons(source);
-  header.dest = htons(target);
-  header.seq = htonl(0x10203040U);
-  header.doff = sizeof(header) / 4;
-  header.syn = 1;
-  header.window = htons(65535);
-  std::vector<uint8_t> segment(sizeof(header) + payload.size());
-  std::memcpy(segment.data(), &header, sizeof(header));
-  std::memcpy(segment.data() + sizeof(header), payload.data(), payload.size());
-  return segment;
+// Behind silent0 (see netns.h), each another.
+IpAddress silent_source(bool v6, uint32_t number) {
+  if (v6) return IpAddress::parse("fd77::1:0:0").plus(number + 1U);
+  // 10.77.1.1 upwards, never a .0 or .255 at the end.
+  return IpAddress::parse("10.77.1.1").plus((number / 250U) * 256U + number % 250U);
 }
 
-void seal(std::vector<uint8_t>& segment, const void* source, const void* target, size_t size) {
-  Checksum sum;
-  sum.add(source, size);
-  sum.add(target, size);
-  const std::array<uint8_t, 4> rest{0, IPPROTO_TCP, static_cast<uint8_t>(segment.size() >> 8U),
-                                    static_cast<uint8_t>(segment.size() & 0xffU)};
-  sum.add(rest.data(), rest.size());
-  sum.add(segment.data(), segment.size());
-  const uint16_t value = sum.value();
-  std::memcpy(segment.data() + offsetof(tcphdr, check), &value, sizeof(value));
-}
-
-template <typename Header>
-std::vector<uint8_t> join(const Header& header, const std::vector<uint8_t>& segment) {
-  std::vector<uint8_t> packet(sizeof(header) + segment.size());
-  std::memcpy(packet.data(), &header, sizeof(header));
-  std::memcpy(packet.data() + sizeof(header), segment.data(), segment.size());
-  return packet;
-}
-
-std::vector<uint8_t> v4_packet(const Address& target, uint32_t number,
-                               std::vector<uint8_t> segment) {
-  const auto& to = reinterpret_cast<const sockaddr_in&>(target.storage);
-  iphdr header{};
-  header.version = 4;
-  header.ihl = 5;
-  header.tot_len = htons(static_cast<uint16_t>(sizeof(header) + segment.size()));
-  header.ttl = 64;
-  header.protocol = IPPROTO_TCP;
-  // 10.77.1.0 upwards, never a .0 or .255 at the end.
-  const uint32_t source = 0x0a4d0100U + (number / 250U) * 256U + 1U + number % 250U;
-  header.saddr = htonl(source);
-  header.daddr = to.sin_addr.s_addr;
-  seal(segment, &header.saddr, &header.daddr, sizeof(header.saddr));
-  return join(header, segment);
-}
-
-std::vector<uint8_t> v6_packet(const Address& target, uint32_t number,
-                               std::vector<uint8_t> segment) {
-  const auto& to = reinterpret_cast<const sockaddr_in6&>(target.storage);
-  ip6_hdr header{};
-  header.ip6_flow = htonl(6U << 28U);
-  header.ip6_plen = htons(static_cast<uint16_t>(segment.size()));
-  header.ip6_nxt = IPPROTO_TCP;
-  header.ip6_hlim = 64;
-  ::inet_pton(AF_INET6, "fd77::1:0:0", &header.ip6_src);
-  const uint32_t tail = htonl(number + 1U);
-  std::memcpy(&header.ip6_src.s6_addr[12], &tail, sizeof(tail));
-  header.ip6_dst = to.sin6_addr;
-  seal(segment, &header.ip6_src, &header.ip6_dst, sizeof(header.ip6_src));
-  return join(header, segment);
+IpAddress bytes_of(const Address& address) {
+  IpAddress result;
+  result.v6 = address.is_v6();
+  const void* from = &reinterpret_cast<const sockaddr_in&>(address.storage).sin_addr;
+  if (result.v6) from = &reinterpret_cast<const sockaddr_in6&>(address.storage).sin6_addr;
+  std::memcpy(result.bytes.data(), from, result.size());
+  return result;
 }
 
 }  // namespace
@@ -215,10 +141,14 @@ void send_syns(const SynFlow& flow) {
   if (to.is_v6()) reinterpret_cast<sockaddr_in6&>(to.storage).sin6_port = 0;
   for (int i = 0; i < flow.count; ++i) {
     const uint32_t number = next_source++;
-    const auto source_port = static_cast<uint16_t>(20000 + number % 10000);
-    std::vector<uint8_t> segment = make_segment(source_port, flow.port, flow.payload);
-    const std::vector<uint8_t> packet = to.is_v6() ? v6_packet(to, number, std::move(segment))
-                                                   : v4_packet(to, number, std::move(segment));
+    const std::vector<uint8_t> packet =
+        to_packet({.source = silent_source(to.is_v6(), number),
+                   .target = bytes_of(to),
+                   .source_port = static_cast<uint16_t>(20000 + number % 10000),
+                   .target_port = flow.port,
+                   .seq = 0x10203040U,
+                   .flags = kSyn,
+                   .payload = flow.payload});
     if (::sendto(socket.get(), packet.data(), packet.size(), 0, to.raw(), to.size) < 0)
       throw_errno("send a SYN");
   }
