@@ -61,40 +61,6 @@ static __always_inline void mark(struct tcp_sock *tp)
 }
 #endif
 
-static __always_inline void fill(struct listenq_listener_record *r, struct tcp_sock *tp)
-{
-	r->cookie = listener_cookie(tp);
-	r->inode = listener_inode(tp);
-	r->cgroup_id = listener_cgroup(tp);
-	r->netns = SK(tp).__sk_common.skc_net.net->ns.inum;
-	r->uid = SK(tp).sk_uid.val;
-	r->accept_queue_len = SK(tp).sk_ack_backlog;
-	r->accept_queue_limit = SK(tp).sk_max_ack_backlog;
-	r->syn_queue_len = (__u32)tp->inet_conn.icsk_accept_queue.qlen.counter;
-	r->syn_queue_young = (__u32)tp->inet_conn.icsk_accept_queue.young.counter;
-	r->fastopen_queue_len = (__u32)tp->inet_conn.icsk_accept_queue.fastopenq.qlen;
-	r->fastopen_queue_limit = (__u32)tp->inet_conn.icsk_accept_queue.fastopenq.max_qlen;
-	r->sk_drops = listener_drops(tp);
-	r->ifindex = (__u32)SK(tp).__sk_common.skc_bound_dev_if;
-	r->has = (r->cookie ? LISTENQ_HAS_COOKIE : 0) | (r->inode ? LISTENQ_HAS_INODE : 0) |
-		 (r->cgroup_id ? LISTENQ_HAS_CGROUP : 0);
-	r->port = SK(tp).__sk_common.skc_num;
-	r->family = (__u8)SK(tp).__sk_common.skc_family;
-	r->ipv6only =
-		(__u8)BPF_CORE_READ_BITFIELD(tp, inet_conn.icsk_inet.sk.__sk_common.skc_ipv6only);
-
-	if (r->family == AF_INET6) {
-		__u32 *words = (__u32 *)r->address;
-
-		words[0] = SK(tp).__sk_common.skc_v6_rcv_saddr.in6_u.u6_addr32[0];
-		words[1] = SK(tp).__sk_common.skc_v6_rcv_saddr.in6_u.u6_addr32[1];
-		words[2] = SK(tp).__sk_common.skc_v6_rcv_saddr.in6_u.u6_addr32[2];
-		words[3] = SK(tp).__sk_common.skc_v6_rcv_saddr.in6_u.u6_addr32[3];
-	} else {
-		*(__u32 *)r->address = SK(tp).__sk_common.skc_rcv_saddr;
-	}
-}
-
 SEC("iter/tcp")
 int iter__tcp(struct bpf_iter__tcp *ctx)
 {

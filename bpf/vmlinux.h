@@ -18,18 +18,29 @@ typedef signed long long __s64;
 typedef __u16 __be16;
 typedef __u32 __be32;
 typedef __u32 __wsum;
+typedef _Bool bool;
 
 enum bpf_map_type {
+	BPF_MAP_TYPE_HASH = 1,
+	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_SK_STORAGE = 24,
+	BPF_MAP_TYPE_RINGBUF = 27,
 };
 
 enum {
+	BPF_NOEXIST = 1,
+	BPF_RB_NO_WAKEUP = 1U << 0,
 	BPF_F_NO_PREALLOC = 1U << 0,
 	BPF_SK_STORAGE_GET_F_CREATE = 1U << 0,
 };
 
 enum {
+	TCP_SYN_RECV = 3,
+	TCP_CLOSE = 7,
+	TCP_CLOSE_WAIT = 8,
 	TCP_LISTEN = 10,
+	TCP_NEW_SYN_RECV = 12,
 };
 
 enum {
@@ -65,8 +76,25 @@ struct ns_common {
 	unsigned int inum;
 };
 
+struct linux_mib {
+	unsigned long mibs[1];
+};
+
+/* The members that say "percpu" in the kernel: an address is for one CPU after its offset is added. */
+struct netns_mib {
+	struct linux_mib *net_statistics;
+};
+
+struct netns_ipv4 {
+	__u8 sysctl_tcp_syncookies;
+	__u8 sysctl_tcp_migrate_req;
+	int sysctl_max_syn_backlog;
+};
+
 struct net {
 	struct ns_common ns;
+	struct netns_mib mib;
+	struct netns_ipv4 ipv4;
 };
 
 typedef struct {
@@ -90,11 +118,13 @@ struct sock_common {
 	__u16 skc_num;
 	unsigned short skc_family;
 	volatile unsigned char skc_state;
+	unsigned char skc_reuseport : 1;
 	unsigned char skc_ipv6only : 1;
 	int skc_bound_dev_if;
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_rcv_saddr;
 	atomic64_t skc_cookie;
+	struct sock *skc_listener; /* in a request socket: rsk_listener */
 };
 
 struct numa_drop_counters {
@@ -121,8 +151,6 @@ struct inode {
 	unsigned long i_ino;
 };
 
-struct file;
-
 typedef enum {
 	SS_FREE,
 	SS_UNCONNECTED,
@@ -147,9 +175,33 @@ struct fastopen_queue {
 	int max_qlen;
 };
 
+struct timer_list {
+	void (*function)(struct timer_list *timer);
+};
+
+struct request_sock {
+	struct sock_common __req_common;
+	struct request_sock *dl_next;
+	__u8 num_timeout : 7;
+	struct timer_list rsk_timer;
+	struct sock *sk; /* the connection, once it is in the accept queue */
+};
+
+struct inet_request_sock {
+	struct request_sock req;
+};
+
+struct tcp_request_sock {
+	struct inet_request_sock req;
+	__u64 snt_synack;
+};
+
 struct request_sock_queue {
+	__u8 rskq_defer_accept;
 	atomic_t qlen;
 	atomic_t young;
+	struct request_sock *rskq_accept_head;
+	struct request_sock *rskq_accept_tail;
 	struct fastopen_queue fastopenq;
 };
 
@@ -164,16 +216,58 @@ struct inet_connection_sock {
 
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
+	struct {
+		__u64 time;
+	} rcvq_space;
+};
+
+struct mptcp_sock {
+	struct sock *first;
+};
+
+struct sk_buff {
+	char cb[48];
+};
+
+struct tcp_skb_cb {
+	__u16 tcp_flags; /* u8 before 6.16 */
+};
+
+/* inet_csk_accept() has two arguments where this exists (6.10), four before. */
+struct proto_accept_arg {
+	int flags;
+};
+
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
+};
+
+struct file {
+	void *private_data;
 };
 
 struct task_struct {
 	int tgid;
 	struct task_struct *group_leader;
+	struct files_struct *files;
 	char comm[16];
 };
 
 struct seq_file;
-struct bpf_map;
+
+struct bpf_map {
+	__u32 id;
+};
+
+struct bpf_array {
+	struct bpf_map map;
+	void *pptrs[1]; /* of a per-CPU array: the per-CPU addresses of its elements */
+};
 
 struct bpf_iter_meta {
 	struct seq_file *seq;
@@ -200,6 +294,70 @@ struct bpf_iter__bpf_sk_storage_map {
 	void *value;
 };
 
+/* What the portable way's tracepoints of system calls have as context. */
+struct trace_event_raw_sys_exit {
+	long id;
+	long ret;
+};
+
+struct bpf_iter__bpf_map {
+	struct bpf_iter_meta *meta;
+	struct bpf_map *map;
+};
+
+struct bpf_iter__bpf_map_elem {
+	struct bpf_iter_meta *meta;
+	struct bpf_map *map;
+	void *key;
+	void *value;
+};
+
 #pragma clang attribute pop
+
+/* Contexts: user-visible, so their layout is fixed. */
+struct bpf_sock {
+	__u32 bound_dev_if, family, type, protocol, mark, priority, src_ip4, src_ip6[4], src_port;
+	__be16 dst_port;
+	__u32 dst_ip4, dst_ip6[4], state;
+	__s32 rx_queue_mapping;
+};
+
+struct __sk_buff {
+	__u32 len, pkt_type, mark, queue_mapping, protocol, vlan_present, vlan_tci, vlan_proto, priority,
+		ingress_ifindex, ifindex, tc_index, cb[5], hash, tc_classid, data, data_end, napi_id,
+		family, remote_ip4, local_ip4, remote_ip6[4], local_ip6[4], remote_port, local_port,
+		data_meta;
+	__u64 flow_keys __attribute__((aligned(8)));
+	__u64 tstamp;
+	__u32 wire_len, gso_segs;
+	struct bpf_sock *sk __attribute__((aligned(8)));
+};
+
+struct bpf_sock_tuple {
+	union {
+		struct {
+			__be32 saddr, daddr;
+			__be16 sport, dport;
+		} ipv4;
+		struct {
+			__be32 saddr[4], daddr[4];
+			__be16 sport, dport;
+		} ipv6;
+	};
+};
+
+#if defined(__TARGET_ARCH_x86)
+struct pt_regs {
+	unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip, cs,
+		flags, sp, ss;
+};
+#elif defined(__TARGET_ARCH_arm64)
+struct user_pt_regs {
+	__u64 regs[31], sp, pc, pstate;
+};
+struct pt_regs {
+	struct user_pt_regs user_regs;
+};
+#endif
 
 #endif /* __VMLINUX_H__ */

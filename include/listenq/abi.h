@@ -15,6 +15,7 @@
 #define LISTENQ_HAS_COOKIE 1u
 #define LISTENQ_HAS_INODE  2u
 #define LISTENQ_HAS_CGROUP 4u
+#define LISTENQ_HAS_WAIT   8u
 
 /* One socket in TCP_LISTEN, as read from its struct tcp_sock. */
 struct listenq_listener_record {
@@ -30,7 +31,8 @@ struct listenq_listener_record {
 	__u32 fastopen_queue_len;
 	__u32 fastopen_queue_limit;
 	__u32 sk_drops;
-	__u32 ifindex; /* SO_BINDTODEVICE; 0: any */
+	__u32 ifindex;	/* SO_BINDTODEVICE; 0: any */
+	__u64 oldest_wait_ns; /* of the head of the accept queue; only with LISTENQ_HAS_WAIT */
 	__u32 has;     /* LISTENQ_HAS_* */
 	__u16 port;    /* host byte order */
 	__u8 family;   /* AF_INET 2, AF_INET6 10 */
@@ -45,6 +47,87 @@ struct listenq_owner_record {
 	__u32 is_tcp; /* 1: listener is filled; 0: an MPTCP socket, or owners only: just its inode
 		       */
 	char comm[LISTENQ_COMM_LENGTH]; /* of the thread group leader; NUL-terminated */
+};
+
+/*
+ * What is counted of a listener. The order up to LISTENQ_ABORTED_IN_QUEUE is that of Counter in
+ * src/model/counts.h (checked there where they meet).
+ */
+enum listenq_counter {
+	LISTENQ_SYNS,
+	LISTENQ_SYNACKS,
+	LISTENQ_SYNACK_RETRANSMITS,
+	LISTENQ_HANDSHAKE_ACKS,
+	LISTENQ_ACCEPTS,
+	LISTENQ_OVERFLOWS_SYN,
+	LISTENQ_OVERFLOWS_ACK,
+	LISTENQ_DROPS,
+	LISTENQ_DROPS_SYN_QUEUE_FULL,
+	LISTENQ_DROPS_NO_MEMORY,
+	LISTENQ_DROPS_NO_ROUTE,
+	LISTENQ_DROPS_MAX_SYN_BACKLOG,
+	LISTENQ_DROPS_DEFER_ACCEPT,
+	LISTENQ_DROPS_OTHER,
+	LISTENQ_COOKIES_SENT,
+	LISTENQ_COOKIES_VALID,
+	LISTENQ_COOKIES_INVALID,
+	LISTENQ_REQUESTS_EXPIRED,
+	LISTENQ_FASTOPEN_OVERFLOWS,
+	LISTENQ_CLOSED_UNACCEPTED,
+	LISTENQ_ABORTED_IN_QUEUE,
+	LISTENQ_QUEUED, /* connections that entered the accept queue */
+	LISTENQ_COUNTERS,
+};
+
+#define LISTENQ_BUCKETS 32
+
+/* Bucket i: at most 2^i microseconds, too long for the one before; the last: all longer ones too. */
+struct listenq_histogram {
+	__u64 buckets[LISTENQ_BUCKETS];
+	__u64 sum_ns;
+	__u64 max_ns;
+};
+
+/*
+ * Everything counted of one listener. A peak is the epoch it belongs to in the upper half (user
+ * space counts epochs, one a sample) and the length in the lower; even and odd epochs have a place
+ * each, so that one can be read while the other grows.
+ */
+struct listenq_counts {
+	__u64 values[LISTENQ_COUNTERS];
+	__u64 accept_queue_peak[2];
+	__u64 syn_queue_peak[2];
+	struct listenq_histogram accept_wait;
+	struct listenq_histogram handshake_time;
+	__u64 since_ns;		/* CLOCK_MONOTONIC, when the entry was made */
+	__s32 listen_requested; /* argument of listen(); only with LISTENQ_LISTEN_SEEN */
+	__u32 flags;		/* LISTENQ_LISTEN_*  */
+};
+
+#define LISTENQ_LISTEN_SEEN 1u /* listen_requested is known */
+#define LISTENQ_FROM_BIRTH  2u /* counted from before the first connection */
+
+/* Before the counts of each listener that has any, as iter__counts writes them. */
+struct listenq_counted {
+	__u64 cookie; /* 0: nobody asked for it yet */
+	__u32 netns;
+	__u32 accept_queue_len; /* read with the counts */
+};
+
+/* A listener that closed. */
+struct listenq_closed_record {
+	struct listenq_listener_record listener;
+	__u64 closed_ns; /* CLOCK_MONOTONIC */
+	struct listenq_counts counts;
+};
+
+/* What could not be kept, by cause: indexes of listenq_lost. */
+enum listenq_lost_cause {
+	LISTENQ_LOST_LISTENER_TABLE, /* events of listeners that found no place in the table */
+	LISTENQ_LOST_NAMESPACE_TABLE, /* events that not even their namespace could take */
+	LISTENQ_LOST_CLOSED,	      /* closed listeners whose record found no room */
+	LISTENQ_LOST_UNSETTLED,	      /* losses that could not be given to a packet */
+	LISTENQ_LOST_CAUSES,
 };
 
 #endif /* LISTENQ_ABI_H */

@@ -23,9 +23,9 @@
 namespace listenq {
 namespace {
 
-static_assert(sizeof(listenq_listener_record) == 88);
-static_assert(sizeof(listenq_owner_record) == 112);
-static_assert(offsetof(listenq_listener_record, address) == 72);
+static_assert(sizeof(listenq_listener_record) == 96);
+static_assert(sizeof(listenq_owner_record) == 120);
+static_assert(offsetof(listenq_listener_record, address) == 80);
 
 using Program = BpfPrograms::Program;
 

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/*
+ * Counting without tracing any function: for kernels that have neither trampolines nor kprobes, or
+ * forbid them. The socket filter of the root cgroup runs right before TCP handles a packet, with the
+ * listener as its socket; so what the MIB gained on this CPU between two packets for listeners is what
+ * became of the first. That packet is settled when the next comes, or when user space asks.
+ *
+ * It costs every packet of every socket an empty run of `packet`, every change of a socket's state one
+ * of `state_changed`: so this is the last choice.
+ */
+#include "count.bpf.h"
+
+#include <bpf/bpf_endian.h>
+
+#define ALL_MIB (LOSSES | SYN_QUEUE | COOKIES | FASTOPEN | DEFER)
+#define MOST_PER_PACKET 4
+
+enum {
+	ETH_P_IP = 0x0800,
+	ETH_P_IPV6 = 0x86dd,
+	IPPROTO_HOPOPTS = 0,
+	IPPROTO_ROUTING = 43,
+	IPPROTO_FRAGMENT = 44,
+	IPPROTO_AH = 51,
+	IPPROTO_DSTOPTS = 60,
+	MAX_EXTENSIONS = 6,
+	BPF_F_CURRENT_NETNS = -1,
+};
+
+/* Of a system call, in the registers that the thread entered the kernel with. */
+#if defined(__TARGET_ARCH_x86)
+#define SYSCALL_ARGUMENT_1(regs) ((regs)->di)
+#define SYSCALL_ARGUMENT_2(regs) ((regs)->si)
+#elif defined(__TARGET_ARCH_arm64)
+/* The result replaced the first: the kernel keeps a copy behind the user's registers. */
+#define SYSCALL_ARGUMENT_1(regs) LOAD_PROBED(((__u64 *)(regs))[34])
+#define SYSCALL_ARGUMENT_2(regs) ((regs)->user_regs.regs[1])
+#endif
+
+struct tcp_header {
+	__be16 source;
+	__be16 dest;
+	__be32 seq;
+	__be32 ack_seq;
+	__u8 offset;
+	__u8 flags;
+};
+
+/* The counts of the listener that the pending packet came to, if it still is that one. */
+static __always_inline struct listenq_counts *pending_counts(struct moment *m)
+{
+	__u64 key = m->listener;
+	struct listenq_counts *c = bpf_map_lookup_elem(&listeners, &key);
+
+	if (!c || c->since_ns != m->since_ns)
+		c = leftover_of(m->netns);
+	if (!c)
+		lose(LISTENQ_LOST_NAMESPACE_TABLE);
+	return c;
+}
+
+static __always_inline enum listenq_counter portable_reason(struct moment *m)
+{
+	return m->seen & SEEN_CROWDED ? LISTENQ_DROPS_MAX_SYN_BACKLOG : LISTENQ_DROPS_OTHER;
+}
+
+static __always_inline void settle_syn(struct listenq_counts *c, struct moment *m)
+{
+	if (m->drops) {
+		count(c, LISTENQ_DROPS, m->drops);
+		/* It was counted as answered when it came. */
+		if (!(m->seen & SEEN_AGAIN))
+			count(c, LISTENQ_SYNACKS, -m->drops);
+		if (m->overflows)
+			count(c, LISTENQ_OVERFLOWS_SYN, m->overflows);
+		else if (m->syn_queue_full)
+			count(c, LISTENQ_DROPS_SYN_QUEUE_FULL, m->syn_queue_full);
+		else
+			count(c, portable_reason(m), m->drops);
+	} else if (!(m->seen & SEEN_AGAIN) && !m->cookies[0]) {
+		raise_peak(c->syn_queue_peak, m->syn_queue_len + 1);
+	}
+	if (m->cookies[0])
+		count(c, LISTENQ_COOKIES_SENT, m->cookies[0]);
+	if (m->fastopen_overflows)
+		count(c, LISTENQ_FASTOPEN_OVERFLOWS, m->fastopen_overflows);
+}
+
+static __always_inline void settle_ack(struct listenq_counts *c, struct moment *m)
+{
+	if (m->cookies[1])
+		count(c, LISTENQ_COOKIES_VALID, m->cookies[1]);
+	if (m->cookies[2])
+		count(c, LISTENQ_COOKIES_INVALID, m->cookies[2]);
+	if (m->defer_accept)
+		count(c, LISTENQ_DROPS_DEFER_ACCEPT, m->defer_accept);
+	count_ack_losses(c, m);
+}
+
+/* What became of the packet that this CPU handled last. */
+static __always_inline void settle(struct moment *m)
+{
+	struct listenq_counts *c;
+
+	if (!m->listener)
+		return;
+	read_gained(m, ALL_MIB);
+	/* More than one packet can cause: the namespace is gone, and its memory is another's. */
+	if (m->drops > MOST_PER_PACKET || m->overflows > MOST_PER_PACKET ||
+	    m->syn_queue_full > MOST_PER_PACKET || m->cookies[0] > MOST_PER_PACKET ||
+	    m->cookies[1] > MOST_PER_PACKET || m->cookies[2] > MOST_PER_PACKET ||
+	    m->fastopen_overflows > MOST_PER_PACKET || m->defer_accept > MOST_PER_PACKET) {
+		lose(LISTENQ_LOST_UNSETTLED);
+	} else {
+		c = pending_counts(m);
+		if (c && (m->seen & SEEN_SYN))
+			settle_syn(c, m);
+		else if (c)
+			settle_ack(c, m);
+	}
+	m->listener = 0;
+}
+
+/* Finds the TCP header behind the IP header at the start of the data; its offset, or 0. */
+static __always_inline __u32 transport_offset(struct __sk_buff *skb)
+{
+	__u8 first = 0;
+	__u8 next = 0;
+	__u32 offset = 40;
+
+	if (skb->protocol == bpf_htons(ETH_P_IP))
+		return bpf_skb_load_bytes(skb, 0, &first, 1) ? 0 : (first & 15u) * 4;
+	if (skb->protocol != bpf_htons(ETH_P_IPV6) || bpf_skb_load_bytes(skb, 6, &next, 1))
+		return 0;
+#pragma unroll
+	for (int i = 0; i < MAX_EXTENSIONS; i++) {
+		__u8 head[2] = {};
+
+		if (next == IPPROTO_TCP)
+			return offset;
+		if (bpf_skb_load_bytes(skb, offset, head, 2))
+			return 0;
+		if (next == IPPROTO_FRAGMENT)
+			offset += 8;
+		else if (next == IPPROTO_AH)
+			offset += (head[1] + 2u) * 4;
+		else if (next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING || next == IPPROTO_DSTOPTS)
+			offset += (head[1] + 1u) * 8;
+		else
+			return 0;
+		next = head[0];
+	}
+	return next == IPPROTO_TCP ? offset : 0;
+}
+
+/* Whether the SYN queue holds a request of this peer: then this SYN is a repetition. */
+static __always_inline int is_repetition(struct __sk_buff *skb, const struct tcp_header *tcp)
+{
+	struct bpf_sock_tuple tuple = {};
+	struct bpf_sock *found;
+	int repeated;
+
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		if (bpf_skb_load_bytes(skb, 12, &tuple.ipv4.saddr, 8))
+			return 0;
+		tuple.ipv4.sport = tcp->source;
+		tuple.ipv4.dport = tcp->dest;
+		found = bpf_skc_lookup_tcp(skb, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
+	} else {
+		if (bpf_skb_load_bytes(skb, 8, &tuple.ipv6.saddr, 32))
+			return 0;
+		tuple.ipv6.sport = tcp->source;
+		tuple.ipv6.dport = tcp->dest;
+		found = bpf_skc_lookup_tcp(skb, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS, 0);
+	}
+	if (!found)
+		return 0;
+	repeated = found->state == TCP_NEW_SYN_RECV;
+	bpf_sk_release(found);
+	return repeated;
+}
+
+static __always_inline __u32 kind_of(struct __sk_buff *skb)
+{
+	struct tcp_header tcp = {};
+	__u32 offset = transport_offset(skb);
+
+	if (!offset || bpf_skb_load_bytes(skb, offset, &tcp, sizeof(tcp)))
+		return 0;
+	if ((tcp.flags & (TCPHDR_SYN | TCPHDR_ACK | TCPHDR_RST)) != TCPHDR_SYN)
+		return 0;
+	return is_repetition(skb, &tcp) ? SEEN_SYN | SEEN_AGAIN : SEEN_SYN;
+}
+
+/* The last rule for a SYN, which the MIB has no counter for: 3/4 of tcp_max_syn_backlog in use. */
+static __always_inline int is_crowded(struct tcp_sock *tp, __u32 held)
+{
+	struct net *net = SK(tp).__sk_common.skc_net.net;
+	int most = net->ipv4.sysctl_max_syn_backlog;
+
+	return net->ipv4.sysctl_tcp_syncookies == 0 && most - (int)held < (most >> 2);
+}
+
+static __always_inline void begin(struct moment *m, struct __sk_buff *skb, struct tcp_sock *tp)
+{
+	struct net *net = SK(tp).__sk_common.skc_net.net;
+	struct listenq_counts *c = counts_of(tp);
+
+	m->seen = kind_of(skb);
+	m->netns = net->ns.inum;
+	m->since_ns = c ? c->since_ns : 0;
+	m->syn_queue_len = (__u32)tp->inet_conn.icsk_accept_queue.qlen.counter;
+	if (m->seen & SEEN_SYN) {
+		if (is_crowded(tp, m->syn_queue_len))
+			m->seen |= SEEN_CROWDED;
+		if (c) {
+			count(c, LISTENQ_SYNS, 1);
+			raise_peak(c->syn_queue_peak, m->syn_queue_len);
+			if (!(m->seen & SEEN_AGAIN))
+				count(c, LISTENQ_SYNACKS, 1);
+		}
+	}
+	find_mib(m, (__u64)net->mib.net_statistics);
+	read_before(m, ALL_MIB);
+	m->listener = (__u64)tp;
+}
+
+SEC("cgroup_skb/ingress")
+int packet(struct __sk_buff *skb)
+{
+	struct bpf_sock *sk = skb->sk;
+
+	if (!sk || sk->state != TCP_LISTEN)
+		return 1;
+
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct moment *m = this_moment();
+
+	if (!tp || !m)
+		return 1;
+	/* `settle_now` may interrupt this, and must find nothing half done. */
+	*(volatile __u32 *)&m->busy = 1;
+	settle(m);
+	begin(m, skb, tp);
+	*(volatile __u32 *)&m->busy = 0;
+	return 1;
+}
+
+/* Attached to nothing: user space runs it on each CPU, in interrupt context, before it reads. */
+SEC("raw_tp")
+int settle_now(void *ctx)
+{
+	struct moment *m = this_moment();
+
+	if (m && !*(volatile __u32 *)&m->busy) {
+		/* The packet may be under way still: what it does from now on is settled later. */
+		__u64 listener = m->listener;
+
+		settle(m);
+		m->listener = listener;
+		if (listener)
+			read_before(m, ALL_MIB);
+	}
+	return 0;
+}
+
+/* A connection entered the queue: this is how the listener wakes who sleeps in accept(). */
+SEC("tp_btf/sk_data_ready")
+int BPF_PROG(data_ready, struct sock *sk)
+{
+	if (sk->__sk_common.skc_state != TCP_LISTEN || sk->sk_protocol != IPPROTO_TCP)
+		return 0;
+
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct moment *m = this_moment();
+
+	if (!tp || !m)
+		return 0;
+
+	/* The newest request is this one, or one that another CPU queued within the same moment. */
+	struct request_sock *tail = tp->inet_conn.icsk_accept_queue.rskq_accept_tail;
+	const int fastopen = m->listener == (__u64)tp && (m->seen & SEEN_SYN);
+
+	count_queued(tp, tail, tail && !fastopen);
+	return 0;
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(state_changed, struct sock *sk, int before, int after)
+{
+	if (before != TCP_LISTEN && after != TCP_LISTEN)
+		return 0;
+	if (sk->sk_protocol != IPPROTO_TCP)
+		return 0;
+	if (before == TCP_LISTEN) {
+		struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+
+		if (tp)
+			count_closed(tp);
+	} else {
+		new_counts((__u64)sk, LISTENQ_FROM_BIRTH);
+	}
+	return 0;
+}
+
+SEC("tp_btf/tcp_retransmit_synack")
+int BPF_PROG(synack_again, struct sock *sk, struct request_sock *req)
+{
+	count_synack_again(req);
+	return 0;
+}
+
+extern const void reqsk_timer_handler __ksym __weak;
+
+SEC("tp_btf/timer_expire_entry")
+int BPF_PROG(request_timer_in, struct timer_list *timer)
+{
+	if ((__u64)timer->function == (__u64)&reqsk_timer_handler)
+		timer_begins((__u64)timer);
+	return 0;
+}
+
+SEC("tp_btf/timer_expire_exit")
+int request_timer_out(__u64 *ctx)
+{
+	timer_ends(ctx[0]);
+	return 0;
+}
+
+/* The arguments of the system call that the current thread is in. */
+static __always_inline struct pt_regs *arguments(void)
+{
+	return (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
+}
+
+static __always_inline int call_returns_connection(struct trace_event_raw_sys_exit *ctx)
+{
+	if (ctx->ret < 0)
+		return 0;
+
+	struct pt_regs *regs = arguments();
+	struct tcp_sock *tp = socket_of((__u32)SYSCALL_ARGUMENT_1(regs));
+	struct tcp_sock *child = socket_of((__u32)ctx->ret);
+
+	if (!tp || !child || LOAD_PROBED(SK(tp).__sk_common.skc_state) != TCP_LISTEN)
+		return 0;
+
+	struct listenq_counts *c = counts_of_address((__u64)tp);
+	if (c)
+		count_left(c, child);
+	return 0;
+}
+
+SEC("tp/syscalls/sys_exit_accept")
+int accept_returns(struct trace_event_raw_sys_exit *ctx)
+{
+	return call_returns_connection(ctx);
+}
+
+SEC("tp/syscalls/sys_exit_accept4")
+int accept4_returns(struct trace_event_raw_sys_exit *ctx)
+{
+	return call_returns_connection(ctx);
+}
+
+SEC("tp/syscalls/sys_exit_listen")
+int listen_returns(struct trace_event_raw_sys_exit *ctx)
+{
+	struct pt_regs *regs = arguments();
+	struct tcp_sock *tp = ctx->ret ? 0 : socket_of((__u32)SYSCALL_ARGUMENT_1(regs));
+
+	if (tp)
+		note_listen(tp, (__s32)SYSCALL_ARGUMENT_2(regs));
+	return 0;
+}
