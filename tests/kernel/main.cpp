@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "counters.h"
 #include "netns.h"
 #include "process.h"
 #include "tool.h"
@@ -26,6 +27,7 @@ int main(int argc, char** argv) {
   }
   lqtest::start_janitor();
   const int status = RUN_ALL_TESTS();
+  lqtest::end_counters();
   lqtest::end_world();
   lqtest::finish_janitor();
   return status;

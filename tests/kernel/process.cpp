@@ -74,7 +74,8 @@ bool drain(Fd& from, std::string& text) {
 }  // namespace
 
 Program::Program(const std::vector<std::string>& argv, const RunOptions& options)
-    : deadline_(std::chrono::steady_clock::now() + options.limit) {
+    : forget_lines_(options.forget_lines),
+      deadline_(std::chrono::steady_clock::now() + options.limit) {
   std::vector<char*> raw;
   raw.reserve(argv.size() + 1);
   for (const std::string& word : argv) raw.push_back(const_cast<char*>(word.c_str()));
@@ -116,6 +117,10 @@ std::optional<std::string> Program::read_line() {
     if (end != std::string::npos) {
       std::string line = out_text_.substr(line_start_, end - line_start_);
       line_start_ = end + 1;
+      if (forget_lines_) {
+        out_text_.erase(0, line_start_);
+        line_start_ = 0;
+      }
       return line;
     }
     if (!out_.valid() || left().count() == 0) return std::nullopt;

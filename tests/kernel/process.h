@@ -26,6 +26,8 @@ struct RunOptions {
   bool user_namespace = false;
   std::optional<int> drop_capability{};  // never to be had again
   std::chrono::milliseconds limit = kRunLimit;
+  // What read_line() gave is not kept for finish(): for programs that write without end.
+  bool forget_lines = false;
 };
 
 // Exit status when the program could not be started like that.
@@ -48,6 +50,7 @@ class Program {
   // The next line of stdout, without its newline; nothing at the end of output or of the time.
   std::optional<std::string> read_line();
   void send_signal(int signal) const;
+  [[nodiscard]] pid_t pid() const { return pid_; }
   // Reads what is left, waits for the end. Kills at the limit.
   RunResult finish();
 
@@ -61,6 +64,7 @@ class Program {
   std::string out_text_;
   std::string err_text_;
   size_t line_start_ = 0;
+  bool forget_lines_;
   std::chrono::steady_clock::time_point deadline_;
 };
 

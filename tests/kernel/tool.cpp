@@ -11,6 +11,14 @@
 namespace lqtest {
 namespace {
 
+std::string joined(const std::vector<std::string>& arguments) {
+  std::string text = "listenq-top";
+  for (const std::string& argument : arguments) text += " " + argument;
+  return text;
+}
+
+}  // namespace
+
 // The strings of the kernel's BTF hold the name of every function and type in it.
 bool kernel_knows(const std::string& name) {
   static const std::string btf = [] {
@@ -19,14 +27,6 @@ bool kernel_knows(const std::string& name) {
   }();
   return btf.find(std::string("\0", 1) + name + std::string("\0", 1)) != std::string::npos;
 }
-
-std::string joined(const std::vector<std::string>& arguments) {
-  std::string text = "listenq-top";
-  for (const std::string& argument : arguments) text += " " + argument;
-  return text;
-}
-
-}  // namespace
 
 std::string tool_path() {
   static const std::string path = [] {

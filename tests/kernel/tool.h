@@ -34,6 +34,9 @@ Json namespace_of(const Json& document, uint64_t netns_inode);
 // RFC 4180: the first record are the names.
 std::vector<std::map<std::string, std::string>> parse_csv(const std::string& text);
 
+// Is there a function or type of this name in the kernel's own type information?
+bool kernel_knows(const std::string& name);
+
 // A backend that this kernel cannot offer is no failure. Judged from the kernel's own type
 // information and by trying, never from what the tool says. Empty: it can.
 std::string why_not(const std::string& backend);

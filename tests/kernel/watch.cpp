@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tool while it watches: see watch.h.
+#include "watch.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <ctime>
+
+namespace lqtest {
+namespace {
+
+constexpr size_t kLinesKept = 200;
+
+std::chrono::milliseconds patience() {
+  return is_emulated() ? std::chrono::seconds(120) : std::chrono::seconds(20);
+}
+
+// As the tool writes the time of a document.
+std::string now_text() {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  std::tm parts{};
+  ::gmtime_r(&now.tv_sec, &parts);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", parts.tm_year + 1900,
+                     parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
+                     now.tv_nsec / 1'000'000);
+}
+
+// What must hold still: counters and queues of the listeners, open and closed, and both sides of
+// the namespaces' sums.
+Json essence(const Json& document, const std::set<uint64_t>& netns) {
+  Json result = Json::array();
+  const auto add_row = [&](const Json& row) {
+    Json part = {row.value("cookie", Json()), row.value("netns", Json()),
+                 row.value("accept_queue_len", Json()), row.value("syn_queue_len", Json())};
+    for (const std::string& name : counter_names()) part.push_back(row.value(name, Json()));
+    result.push_back(std::move(part));
+  };
+  for (const uint64_t inode : netns) {
+    for (const Json& row : rows_of(document, inode)) add_row(row);
+    for (const Json& row : closed_of(document, inode)) add_row(row);
+    const Json space = namespace_of(document, inode);
+    if (space.is_null()) continue;
+    const Json counted = space.value("counted_since_start", Json());
+    const Json mib = space.value("mib_since_start", Json());
+    result.push_back(counted);
+    if (!counted.is_object()) continue;
+    for (const auto& item : counted.items()) result.push_back(mib.value(item.key(), Json()));
+  }
+  return result;
+}
+
+}  // namespace
+
+std::vector<std::string> counting_backends() {
+  const char* given = std::getenv("LISTENQ_BACKENDS");
+  if (given == nullptr) return {"fentry", "kprobe", "portable"};
+  std::string text = given;
+  std::replace(text.begin(), text.end(), ',', ' ');
+  return split_words(text);
+}
+
+bool is_emulated() {
+  return std::getenv("LISTENQ_VM") != nullptr;
+}
+
+bool must_have(const std::string& backend) {
+  if (backend == "portable") return kernel_knows("btf_trace_sk_data_ready");
+  return is_emulated();
+}
+
+double watch_interval() {
+  return is_emulated() ? 0.5 : 0.2;
+}
+
+Watch::Watch(const std::string& backend, double interval, const std::vector<std::string>& more)
+    : backend_(backend) {
+  std::vector<std::string> argv{
+      tool_path(), "-b",   "--json", "--netns", "all", "-d", fmt::format("{}", interval),
+      "--backend", backend};
+  argv.insert(argv.end(), more.begin(), more.end());
+  RunOptions options;
+  options.limit = std::chrono::hours(1);
+  options.forget_lines = true;
+  program_ = std::make_unique<Program>(argv, options);
+  pid_ = program_->pid();
+  reader_ = std::thread([this] { read_all(); });
+  if (line_after(0)) return;
+  const RunResult result = stop(SIGKILL);
+  status_ = result.status;
+  refusal_ = fmt::format("exit status {}: {}", result.status, trim(result.err));
+}
+
+Watch::~Watch() {
+  if (program_) stop(SIGTERM);
+}
+
+void Watch::read_all() {
+  while (auto line = program_->read_line()) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    lines_.push_back(std::move(*line));
+    ++arrived_count_;
+    if (lines_.size() > kLinesKept) lines_.pop_front();
+    arrived_.notify_all();
+  }
+  const std::lock_guard<std::mutex> lock(mutex_);
+  ended_ = true;
+  arrived_.notify_all();
+}
+
+// The oldest that is kept of those after the first `number`.
+std::optional<std::string> Watch::line_after(uint64_t number) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  arrived_.wait_for(lock, patience(), [&] { return ended_ || arrived_count_ > number; });
+  if (arrived_count_ <= number) return std::nullopt;
+  const uint64_t first = arrived_count_ - lines_.size();
+  return lines_[number > first ? number - first : 0];
+}
+
+bool Watch::running() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return refusal_.empty() && !ended_;
+}
+
+uint64_t Watch::count() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return arrived_count_;
+}
+
+Json Watch::next() {
+  const auto line = line_after(count());
+  return line ? Json::parse(*line, nullptr, false) : Json();
+}
+
+std::vector<Json> Watch::since(uint64_t mark) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const uint64_t first = arrived_count_ - lines_.size();
+  std::vector<Json> documents;
+  for (uint64_t i = std::max(mark, first); i < arrived_count_; ++i)
+    documents.push_back(Json::parse(lines_[i - first], nullptr, false));
+  return documents;
+}
+
+Json Watch::settled(const std::set<uint64_t>& netns) {
+  const std::string now = now_text();
+  const auto deadline = std::chrono::steady_clock::now() + patience();
+  bool passed_over = false;  // the first may have begun before its time
+  Json last;
+  for (uint64_t number = count(); std::chrono::steady_clock::now() < deadline; ++number) {
+    const auto line = line_after(number);
+    if (!line) return nullptr;
+    Json document = Json::parse(*line, nullptr, false);
+    if (document.is_discarded()) return nullptr;
+    if (document.value("time", "") <= now) continue;
+    if (!passed_over) {
+      passed_over = true;
+      continue;
+    }
+    if (!last.is_null() && essence(document, netns) == essence(last, netns)) return last;
+    last = std::move(document);
+  }
+  ADD_FAILURE() << "the tool's documents never held still";
+  return last;
+}
+
+RunResult Watch::stop(int signal) {
+  program_->send_signal(signal);
+  if (reader_.joinable()) reader_.join();
+  RunResult result = program_->finish();
+  program_.reset();
+  return result;
+}
+
+const std::vector<std::string>& counter_names() {
+  static const std::vector<std::string> names{"syns",
+                                              "synacks",
+                                              "synack_retransmits",
+                                              "handshake_acks",
+                                              "accepts",
+                                              "overflows_syn",
+                                              "overflows_ack",
+                                              "drops",
+                                              "drops_syn_queue_full",
+                                              "drops_no_memory",
+                                              "drops_no_route",
+                                              "drops_max_syn_backlog",
+                                              "drops_defer_accept",
+                                              "drops_other",
+                                              "cookies_sent",
+                                              "cookies_valid",
+                                              "cookies_invalid",
+                                              "requests_expired",
+                                              "fastopen_overflows",
+                                              "closed_unaccepted",
+                                              "aborted_in_queue"};
+  return names;
+}
+
+std::optional<uint64_t> counter(const Json& row, const std::string& name) {
+  const Json value = row.value(name, Json());
+  if (!value.is_number()) return std::nullopt;
+  return value.get<uint64_t>();
+}
+
+bool may_be_absent(const std::string& backend, const std::string& name) {
+  static const std::set<std::string> needs_tracing{"drops_no_memory", "drops_no_route"};
+  return backend == "portable" && needs_tracing.contains(name);
+}
+
+std::vector<Json> closed_of(const Json& document, uint64_t netns_inode) {
+  std::vector<Json> rows;
+  if (!document.is_object() || !document.contains("closed")) return rows;
+  for (const Json& row : document.at("closed"))
+    if (row.value("netns", Json()) == netns_inode) rows.push_back(row);
+  return rows;
+}
+
+std::optional<Waits> Waits::of(const Json& row, const std::string& name) {
+  const Json value = row.value(name, Json());
+  if (!value.is_object()) return std::nullopt;
+  Waits waits;
+  waits.bounds = value.at("bounds").get<std::vector<double>>();
+  waits.counts = value.at("counts").get<std::vector<uint64_t>>();
+  waits.sum = value.at("sum");
+  waits.max = value.at("max");
+  if (waits.counts.size() != waits.bounds.size() + 1)
+    throw std::runtime_error(name + ": counts are not one more than bounds");
+  return waits;
+}
+
+uint64_t Waits::count() const {
+  uint64_t total = 0;
+  for (const uint64_t one : counts) total += one;
+  return total;
+}
+
+size_t Waits::bucket_of_rank(double share) const {
+  const double rank = share * static_cast<double>(count());
+  double seen = 0;
+  for (size_t i = 0; i < counts.size(); ++i) {
+    seen += static_cast<double>(counts[i]);
+    if (counts[i] != 0 && seen >= rank) return i;
+  }
+  return counts.size() - 1;
+}
+
+size_t Waits::bucket_of(double seconds) const {
+  const auto at = std::lower_bound(bounds.begin(), bounds.end(), seconds);
+  return static_cast<size_t>(at - bounds.begin());
+}
+
+}  // namespace lqtest
