@@ -35,10 +35,12 @@ sockaddr_ll link_address(Fabric& fabric, size_t server, bool v6) {
   return there;
 }
 
-// 24 bits of number in the middle of 11.0.0.0/8 to 26.0.0.0/8, or the end of 2001:db8:f00::/48. The
-// last four bits being 0 makes it one that answer_some() knows.
+// 11.0.0.0/8 upwards, one such network a generator, or the end of 2001:db8:f00::/48. An odd factor
+// spreads the numbers over all of it without ever giving one address twice, and keeps the last four
+// bits 0 where they are: answer_some() knows its addresses by them.
 void write_source(uint8_t* at, bool v6, unsigned generator, uint64_t number) {
   if (v6) at += 12;
+  number *= 11'400'715U;
   at[0] = static_cast<uint8_t>(11U + generator);
   at[1] = static_cast<uint8_t>(number >> 16U & 0xffU);
   at[2] = static_cast<uint8_t>(number >> 8U & 0xffU);

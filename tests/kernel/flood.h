@@ -21,7 +21,7 @@ struct FloodTarget {
   uint16_t port = 0;
 };
 
-// Sends for one thread; each `number` gives sources that no other has.
+// Sends for one thread; each `number` gives sources that no other has: 16 million of them.
 class Flood {
  public:
   Flood(Fabric& fabric, std::vector<FloodTarget> targets, unsigned number);
@@ -46,6 +46,10 @@ class Flood {
   size_t next_target_ = 0;
   uint64_t sent_ = 0;
 };
+
+// A 32nd of the sources of the first generator.
+inline constexpr const char* kSomeFloodSources = "11.64.0.0/13";
+inline constexpr const char* kSomeFloodSources6 = "2001:db8:f00::b40:0/109";
 
 // Answers SYN-ACKs to every sixteenth source of the flood with the ACK that completes the
 // handshake, and some of them with a RST after that. Runs until `stop`; returns how many ACKs it

@@ -105,15 +105,27 @@ bool kernel_has_mptcp() {
   return Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_MPTCP)).valid();
 }
 
-Fd connect_to(const std::string& address, uint16_t port) {
+namespace {
+
+Fd connect_with(int protocol, const std::string& address, uint16_t port) {
   const Address target = parse_address(address, port);
-  Fd socket(::socket(target.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  Fd socket(::socket(target.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, protocol));
   if (!socket.valid()) throw_errno("socket");
   // Bounds connect(), too, so that a queue that is full by mistake is an error, not a hang.
   const timeval limit{20, 0};
   ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
   if (::connect(socket.get(), target.raw(), target.size) != 0) throw_errno("connect " + address);
   return socket;
+}
+
+}  // namespace
+
+Fd connect_to(const std::string& address, uint16_t port) {
+  return connect_with(0, address, port);
+}
+
+Fd connect_mptcp(const std::string& address, uint16_t port) {
+  return connect_with(IPPROTO_MPTCP, address, port);
 }
 
 Fd start_connect(const std::string& address, uint16_t port) {

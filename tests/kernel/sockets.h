@@ -28,6 +28,8 @@ Fd open_bound(const ListenerSpec& spec);
 
 // A finished handshake; the listener's accept queue has one more, unless it was full.
 Fd connect_to(const std::string& address, uint16_t port);
+// The same as an MPTCP connection.
+Fd connect_mptcp(const std::string& address, uint16_t port);
 // Without waiting for the far end.
 Fd start_connect(const std::string& address, uint16_t port);
 Fd accept_from(const Fd& listener);
