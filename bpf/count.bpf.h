@@ -752,7 +752,7 @@ static __always_inline void note_listen(struct tcp_sock *tp, __s32 backlog)
 
 	struct listenq_counts *c = bpf_map_lookup_elem(&listeners, &key);
 	if (!c)
-		c = new_counts(key, 0);
+		c = new_counts(key, LOAD_PROBED(SK(tp).sk_ack_backlog) ? 0 : LISTENQ_FROM_BIRTH);
 	if (!c)
 		return;
 	c->listen_requested = backlog;

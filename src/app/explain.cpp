@@ -34,7 +34,7 @@ std::string explain(const Probe& probe) {
   }
   fmt::format_to(line, "\nfields\n");
   for (const Field& field : fields()) {
-    const Feed& feed = probe.plan.feed(field.need);
+    const Feed& feed = probe.plan.feed(field);
     fmt::format_to(line, "  {:<34} {}\n", field.id,
                    feed.from.empty() ? "absent: " + feed.why_not : feed.from);
   }

@@ -57,8 +57,12 @@ void choose_needs(Options& options) {
   options.collect.sk_drops = all || needed(Need::sk_drops);
   // The JSON document has the namespaces beside the listeners.
   options.collect.namespace_files = all || needed(Need::sysctl) || options.format == Format::json;
-  options.probe.bpf_wanted = options.collect.owners || options.collect.syn_queue;
   options.probe.single_sample = options.command == Command::watch && options.mode == Mode::once;
+  options.probe.counting_wanted =
+      !options.probe.single_sample &&
+      (all || needed(Need::counters) || needed(Need::latency) || needed(Need::listen_call));
+  options.probe.bpf_wanted =
+      options.collect.owners || options.collect.syn_queue || options.probe.counting_wanted;
 }
 
 /// Which options were given, where a value does not tell.

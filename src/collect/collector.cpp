@@ -10,6 +10,7 @@
 #include <sys/utsname.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <ctime>
@@ -41,6 +42,19 @@ std::uint64_t peak_memory_bytes() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024U;
+}
+
+/// Grows whenever anything was lost, or sent as a cookie.
+std::uint64_t lost_in(const MibCounters& mib) {
+  constexpr std::array<std::string_view, 9> kLosses = {
+      "ListenOverflows",    "ListenDrops",        "TCPReqQFullDrop",
+      "TCPDeferAcceptDrop", "SyncookiesSent",     "SyncookiesRecv",
+      "SyncookiesFailed",   "TCPReqQFullDoCookies", "TCPFastOpenListenOverflow"};
+  std::uint64_t sum = 0;
+  for (const auto& [name, value] : mib) {
+    if (std::find(kLosses.begin(), kLosses.end(), name) != kLosses.end()) sum += value;
+  }
+  return sum;
 }
 
 bool has_name(const NetnsRef& ref, const std::string& wanted) {
@@ -183,6 +197,27 @@ void Collector::name_ownerless_cgroups(Sample& sample) {
   }
 }
 
+/// What was counted, and again the MIB of the namespaces where something was lost since the sample
+/// before: between the two lies what it was when the counts were read.
+void Collector::count(Sample& sample, const std::vector<NetnsRef>& refs) {
+  probe_.counter->add_to(sample, options_.scope == CollectOptions::Scope::all);
+  if (!options_.namespace_files) return;
+  std::unordered_map<std::uint32_t, std::uint64_t> losses;
+  for (RawNamespace& raw : sample.namespaces) {
+    if (!raw.mib) continue;
+    const std::uint64_t now = lost_in(*raw.mib);
+    const auto before = losses_.find(number(raw.netns));
+    losses.emplace(number(raw.netns), now);
+    const bool grew = before == losses_.end() ? now != 0 : now != before->second;
+    if (!grew) continue;
+    const auto ref = std::find_if(refs.begin(), refs.end(), [&](const NetnsRef& candidate) {
+      return candidate.id == raw.netns;
+    });
+    if (ref != refs.end() && enter(*ref)) raw.mib_after = read_mib(kProc);
+  }
+  losses_ = std::move(losses);
+}
+
 Result<std::shared_ptr<const Sample>> Collector::sample() {
   auto sample = std::make_shared<Sample>();
   sample->wall_ns = wall_ns();
@@ -217,6 +252,7 @@ Result<std::shared_ptr<const Sample>> Collector::sample() {
     return ref != refs.end() && enter(*ref);
   };
   probe_.backend->complete(sample->listeners, request, enter_by_id);
+  if (probe_.counter) count(*sample, refs);
   leave();
   if (current_ != home_) {
     return failure(ErrorKind::unsupported,

@@ -44,6 +44,7 @@ class Collector {
   bool enter(const NetnsRef& ref);
   void leave();
   void read_one(const NetnsRef& ref, const ReadRequest& request, Sample& sample);
+  void count(Sample& sample, const std::vector<NetnsRef>& refs);
   void look_for(const Sample& sample);
   void add_owners(const Sample& sample, std::vector<SocketOwner> owners);
   [[nodiscard]] bool owners_due(const Sample& sample) const;
@@ -62,6 +63,7 @@ class Collector {
   std::shared_ptr<const OwnerTable> owners_;
   std::unordered_set<std::uint64_t> looked_for_;  ///< inodes when owners_ was made
   std::uint64_t owners_due_ns_ = 0;
+  std::unordered_map<std::uint32_t, std::uint64_t> losses_;  ///< by namespace, at the last sample
   std::uint64_t unreadable_ = 0;
   std::optional<Error> last_error_;
 };

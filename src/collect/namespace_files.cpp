@@ -13,7 +13,7 @@ namespace listenq {
 namespace {
 
 /// By the names in include/uapi/linux/snmp.h and net/ipv4/proc.c.
-constexpr std::array<std::string_view, 20> kCounters = {
+constexpr std::array<std::string_view, 20> kWanted = {
     "ListenOverflows",
     "ListenDrops",
     "TCPReqQFullDrop",
@@ -37,7 +37,7 @@ constexpr std::array<std::string_view, 20> kCounters = {
 };
 
 bool wanted(std::string_view name) {
-  return std::find(kCounters.begin(), kCounters.end(), name) != kCounters.end();
+  return std::find(kWanted.begin(), kWanted.end(), name) != kWanted.end();
 }
 
 /// The next word of a line, "" at its end.
@@ -97,7 +97,7 @@ std::optional<MibCounters> read_mib(const std::string& proc) {
   const auto snmp = read_small_file(proc + "/thread-self/net/snmp");
   if (!netstat && !snmp) return std::nullopt;
   MibCounters counters;
-  counters.reserve(kCounters.size());
+  counters.reserve(kWanted.size());
   if (netstat) parse_mib(*netstat, counters);
   if (snmp) parse_mib(*snmp, counters);
   return counters;

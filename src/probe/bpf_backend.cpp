@@ -3,11 +3,6 @@
 // See bpf_backend.h.
 #include "probe/bpf_backend.h"
 
-#include <linux/types.h>
-#include <net/if.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <array>
 #include <cstdlib>
@@ -15,17 +10,13 @@
 #include <set>
 #include <unordered_map>
 
-#include "listenq/abi.h"
 #include "probe/diag_backend.h"
+#include "probe/listener_record.h"
 #include "util/clock.h"
 #include "util/text.h"
 
 namespace listenq {
 namespace {
-
-static_assert(sizeof(listenq_listener_record) == 96);
-static_assert(sizeof(listenq_owner_record) == 120);
-static_assert(offsetof(listenq_listener_record, address) == 80);
 
 using Program = BpfPrograms::Program;
 
@@ -39,46 +30,6 @@ constexpr std::uint64_t kManySockets = 3000;
 /// Measured on 6.18: an empty bucket of the hash, and a descriptor in iter/task_file.
 constexpr double kNsPerBucket = 8;
 constexpr double kNsPerFile = 500;
-
-Family family_of(const listenq_listener_record& record) {
-  if (record.family != AF_INET6) return Family::ipv4;
-  const bool wildcard = std::all_of(std::begin(record.address), std::end(record.address),
-                                    [](std::uint8_t byte) { return byte == 0; });
-  return wildcard && record.ipv6only == 0 ? Family::dual : Family::ipv6;
-}
-
-/// All that BPF reads of a listener, over what sock_diag said: one instant for both queues.
-void apply(const listenq_listener_record& record, RawListener& listener) {
-  listener.accept_queue_len = record.accept_queue_len;
-  listener.accept_queue_limit = record.accept_queue_limit;
-  listener.syn_queue_len = record.syn_queue_len;
-  listener.syn_queue_young = record.syn_queue_young;
-  listener.fastopen_queue_len = record.fastopen_queue_len;
-  listener.fastopen_queue_limit = record.fastopen_queue_limit;
-  listener.sk_drops = record.sk_drops;
-  listener.uid = record.uid;
-  if ((record.has & LISTENQ_HAS_INODE) != 0) listener.inode = record.inode;
-  if ((record.has & LISTENQ_HAS_CGROUP) != 0) listener.cgroup_id = record.cgroup_id;
-}
-
-RawListener make_listener(const listenq_listener_record& record, NetnsId netns) {
-  RawListener listener;
-  listener.netns = netns;
-  if ((record.has & LISTENQ_HAS_COOKIE) != 0) {
-    listener.cookie = static_cast<SocketCookie>(record.cookie);
-  }
-  listener.family = family_of(record);
-  std::memcpy(listener.address.data(), record.address, listener.address.size());
-  listener.port = record.port;
-  if (record.ifindex != 0) {
-    std::array<char, IF_NAMESIZE> name{};
-    listener.interface = ::if_indextoname(record.ifindex, name.data()) != nullptr
-                             ? std::string(name.data())
-                             : std::to_string(record.ifindex);
-  }
-  apply(record, listener);
-  return listener;
-}
 
 double first_number(const char* path, double otherwise) {
   const auto text = read_small_file(path);

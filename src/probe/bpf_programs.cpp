@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "listenq.skel.h"
+#include "probe/libbpf_log.h"
 #include "probe/light_skeleton.h"
 #include "util/result.h"
 
@@ -23,23 +24,6 @@ namespace {
 using Program = BpfPrograms::Program;
 
 constexpr const char* kSingleSample = "a single sample has no use for marks";
-
-/// libbpf's last warning: with an error code alone nobody can mend anything.
-std::string& last_warning() {
-  static std::string text;
-  return text;
-}
-
-int keep_warning(libbpf_print_level level, const char* format, va_list arguments) {
-  if (level != LIBBPF_WARN) return 0;
-  std::array<char, 512> line{};
-  std::vsnprintf(line.data(), line.size(), format, arguments);
-  std::string text = line.data();
-  text.resize(text.find_last_not_of('\n') + 1);
-  // One line, without the verifier's log: it is for a sentence in --explain.
-  last_warning() = text.substr(0, text.find('\n'));
-  return 0;
-}
 
 class LightPrograms final : public BpfPrograms {
  public:
@@ -172,7 +156,7 @@ bool BpfPrograms::mark_descriptor(int pid, int fd) const {
 }
 
 std::unique_ptr<BpfPrograms> BpfPrograms::load(KernelFacts& facts, bool single_sample) {
-  libbpf_set_print(keep_warning);
+  keep_libbpf_warnings();
   if (denied(facts, Feature::bpf) || denied(facts, Feature::iter_tcp)) return nullptr;
 
   const bool anything_denied = denied(facts, Feature::cookie_helper) ||
@@ -220,7 +204,7 @@ std::unique_ptr<BpfPrograms> BpfPrograms::load(KernelFacts& facts, bool single_s
                                 Feature::iter_sk_storage}) {
     note(facts, feature, false, why_not);
   }
-  facts[Feature::iter_tcp].detail = last_warning();
+  facts[Feature::iter_tcp].detail = last_libbpf_warning();
   return nullptr;
 }
 

@@ -13,6 +13,7 @@
 
 #include "probe/bpf_backend.h"
 #include "probe/bpf_programs.h"
+#include "probe/counting_programs.h"
 #include "probe/diag_backend.h"
 #include "util/text.h"
 
@@ -62,6 +63,16 @@ void explain_lockdown(KernelFacts& facts) {
   }
 }
 
+/// The forced way, or the best that attaches.
+std::unique_ptr<CountingPrograms> attach_counting(BackendChoice choice, KernelFacts& facts) {
+  if (counts_events(choice)) return CountingPrograms::attach(choice, facts);
+  for (const BackendChoice way :
+       {BackendChoice::fentry, BackendChoice::kprobe, BackendChoice::portable}) {
+    if (auto programs = CountingPrograms::attach(way, facts)) return programs;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 KernelFacts host_facts() {
@@ -84,22 +95,24 @@ Result<Probe> open_probe(const ProbeOptions& options) {
     probe.facts[feature] = {false, "switched off by --no-feature"};
   }
   std::unique_ptr<BpfPrograms> programs;
-  const bool spared = options.backend == BackendChoice::automatic && !options.bpf_wanted &&
-                      probe.facts[Feature::sock_diag].have;
-  if (options.backend == BackendChoice::iter ||
-      (options.backend == BackendChoice::automatic && !spared)) {
-    if (probe.facts[Feature::bpf].have) {
-      programs = BpfPrograms::load(probe.facts, options.single_sample);
-      if (!programs) explain_lockdown(probe.facts);
+  std::unique_ptr<CountingPrograms> counting;
+  const bool automatic = options.backend == BackendChoice::automatic;
+  const bool spared = automatic && !options.bpf_wanted && probe.facts[Feature::sock_diag].have;
+  if (probe.facts[Feature::bpf].have && options.backend != BackendChoice::diag && !spared) {
+    programs = BpfPrograms::load(probe.facts, options.single_sample);
+    if (!programs) explain_lockdown(probe.facts);
+    if (counts_events(options.backend) || (automatic && options.counting_wanted)) {
+      counting = attach_counting(options.backend, probe.facts);
     }
   }
-  auto plan = make_plan(probe.facts, options.backend);
+  auto plan = make_plan(probe.facts, options.backend, options.counting_wanted);
   if (!plan) return tl::unexpected<Error>(plan.error());
   probe.plan = std::move(*plan);
   if (spared) probe.plan.why_not_better.clear();
-  probe.backend = probe.plan.backend == BackendChoice::iter
+  probe.backend = probe.plan.reader == BackendChoice::iter
                       ? make_bpf_backend(std::move(programs), probe.facts, probe.plan)
                       : make_diag_backend();
+  if (counting) probe.counter = std::make_unique<EventCounter>(std::move(counting), probe.plan);
   return probe;
 }
 

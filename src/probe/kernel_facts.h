@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "probe/backend.h"
+#include "probe/event_counter.h"
 #include "probe/plan.h"
 
 namespace listenq {
@@ -16,12 +17,14 @@ struct ProbeOptions {
   std::vector<Feature> disabled;  ///< by --no-feature
   bool single_sample = false;
   bool bpf_wanted = true;  ///< false: nothing shown needs BPF, so the automatic choice spares it
+  bool counting_wanted = true;  ///< false: nothing shown is counted; only a forced backend counts
 };
 
 struct Probe {
   KernelFacts facts;
   Plan plan;
   std::unique_ptr<Backend> backend;
+  std::unique_ptr<EventCounter> counter;  ///< nullptr: nothing is counted
 };
 
 /// What can be told without loading anything: rights, BTF, namespaces, sock_diag. The features of

@@ -19,7 +19,14 @@ constexpr std::array<std::string_view, kFeatures> kFeatureNames = {
     "light_skeleton",  "cookie_helper",
     "iter_tcp",        "iter_task_file",
     "iter_sk_storage", "init_pid_namespace",
-    "namespaces",
+    "namespaces",      "fentry",
+    "kprobe",          "portable",
+    "hook_syn",        "hook_route",
+    "hook_synack",     "hook_ack",
+    "hook_cookie",     "hook_icmp_error",
+    "hook_queue",      "hook_accept",
+    "hook_retransmit", "hook_timeout",
+    "hook_close",      "hook_listen",
 };
 
 constexpr std::array kIterGroup = {Feature::iter_tcp, Feature::iter_task_file,
@@ -65,22 +72,16 @@ std::string_view nothing_feeds(Need need) {
   switch (need) {
     case Need::syn_queue:
       return "sock_diag does not tell the SYN queue";
-    case Need::listen_call:
-      return "needs a backend that sees listen() (fentry, kprobe, portable): not in this version";
-    case Need::counters:
-      return "needs a backend that counts events (fentry, kprobe, portable): not in this version";
-    case Need::latency:
-      return "needs a backend that times events (fentry, kprobe): not in this version";
     default:
       return "nothing here reads it";
   }
 }
 
-Feed feed_for(Need need, BackendChoice backend, const KernelFacts& facts) {
+Feed feed_for(Need need, BackendChoice reader, const KernelFacts& facts) {
   std::string missing;
   for (const Way& way : ways()) {
     const bool applies = way.backends.empty() || std::find(way.backends.begin(), way.backends.end(),
-                                                           backend) != way.backends.end();
+                                                           reader) != way.backends.end();
     if (way.need != need || !applies) continue;
     const auto lacking = std::find_if(way.features.begin(), way.features.end(),
                                       [&](Feature feature) { return !facts[feature].have; });
@@ -90,12 +91,161 @@ Feed feed_for(Need need, BackendChoice backend, const KernelFacts& facts) {
   return {"", missing.empty() ? std::string(nothing_feeds(need)) : missing};
 }
 
+constexpr std::array kTiers = {BackendChoice::fentry, BackendChoice::kprobe,
+                               BackendChoice::portable};
+
+Feature tier_feature(BackendChoice tier) {
+  switch (tier) {
+    case BackendChoice::fentry:
+      return Feature::fentry;
+    case BackendChoice::kprobe:
+      return Feature::kprobe;
+    default:
+      return Feature::portable;
+  }
+}
+
+/// What a counted thing is counted by: the hooks it takes, and in which words to say so.
+struct Counted {
+  std::vector<Feature> hooks;
+  std::string_view functions;  ///< fentry, kprobe
+  std::string_view portable;   ///< empty: the portable way can't tell
+};
+
+constexpr std::string_view kPackets =
+    "root cgroup's socket filter (runs on every packet of every socket), MIB of the CPU";
+
+const Counted& counted(Counter counter) {
+  using enum Feature;
+  static const std::array<Counted, kCounters> table = {{
+      {{hook_syn, hook_ack}, "tcp_conn_request(), tcp_check_req()", kPackets},
+      {{hook_syn, hook_synack}, "tcp_make_synack() in tcp_conn_request()", kPackets},
+      {{hook_retransmit}, "tracepoint tcp_retransmit_synack", "tracepoint tcp_retransmit_synack"},
+      {{hook_queue, hook_ack, hook_cookie},
+       "inet_csk_reqsk_queue_add(), tcp_check_req(), cookie_v4_check(), cookie_v6_check()",
+       "tracepoint sk_data_ready, and the socket filter"},
+      {{hook_accept}, "inet_csk_accept()", ""},  // see accepts_feed()
+      {{hook_syn}, "MIB of the CPU around tcp_conn_request()", kPackets},
+      {{hook_ack, hook_cookie},
+       "MIB of the CPU around tcp_check_req(), cookie_v4_check(), cookie_v6_check()",
+       kPackets},
+      {{hook_syn, hook_ack, hook_cookie, hook_icmp_error},
+       "MIB of the CPU around tcp_conn_request(), tcp_check_req(), cookie_v4_check(), "
+       "cookie_v6_check(), tcp_req_err()",
+       kPackets},
+      {{hook_syn}, "MIB of the CPU around tcp_conn_request()", kPackets},
+      {{hook_syn, hook_route}, "tcp_conn_request() dropped, and asked for no route", ""},
+      {{hook_syn, hook_route}, "tcp_v4_route_req(), tcp_v6_route_req() found none", ""},
+      {{hook_syn}, "tcp_conn_request() dropped, and 3/4 of tcp_max_syn_backlog were in use",
+       "socket filter: dropped, and 3/4 of tcp_max_syn_backlog were in use"},
+      {{hook_ack}, "MIB of the CPU around tcp_check_req()", kPackets},
+      {{hook_syn, hook_ack, hook_cookie, hook_icmp_error},
+       "the rest of what tcp_conn_request(), tcp_check_req() and the others dropped",
+       "the rest of what the MIB of the CPU counted: memory, routes and all others"},
+      {{hook_syn}, "MIB of the CPU around tcp_conn_request()", kPackets},
+      {{hook_cookie}, "MIB of the CPU around cookie_v4_check(), cookie_v6_check()", kPackets},
+      {{hook_cookie}, "MIB of the CPU around cookie_v4_check(), cookie_v6_check()", kPackets},
+      {{hook_timeout}, "reqsk_timer_handler()",
+       "tracepoints timer_expire_entry, timer_expire_exit (run at every timer)"},
+      {{hook_syn}, "MIB of the CPU around tcp_conn_request()", kPackets},
+      {{hook_close}, "inet_csk_listen_stop()",
+       "tracepoint inet_sock_set_state (runs at every change of a socket's state)"},
+      {{hook_accept}, "state of the connection that inet_csk_accept() returns",
+       "tracepoints sys_exit_accept, sys_exit_accept4 (not for io_uring)"},
+  }};
+  return table[static_cast<std::size_t>(counter)];
+}
+
+Feed feed_of(const Counted& what, BackendChoice tier, const KernelFacts& facts) {
+  const std::string_view name =
+      tier == BackendChoice::portable ? what.portable : what.functions;
+  if (name.empty()) return {"", "only tracing the kernel's functions tells (fentry, kprobe)"};
+  for (const Feature hook : what.hooks) {
+    if (facts[hook].have) continue;
+    return {"", fmt::format("{}: {}", feature_name(hook),
+                            facts[hook].why_not.empty() ? "not tried" : facts[hook].why_not)};
+  }
+  return {fmt::format("{}: {}", backend_name(tier), name), ""};
+}
+
+/// Only fentry sees accept() return; the others know what entered the queue and what is in it.
+Feed accepts_feed(BackendChoice tier, const KernelFacts& facts) {
+  if (tier == BackendChoice::fentry) return feed_of(counted(Counter::accepts), tier, facts);
+  const Counted derived{{Feature::hook_queue, Feature::hook_close},
+                        "entered the accept queue, less what is in it",
+                        "entered the accept queue, less what is in it"};
+  return feed_of(derived, tier, facts);
+}
+
+void plan_counting(Plan& plan, BackendChoice tier, const KernelFacts& facts) {
+  Counting counting;
+  for (std::size_t i = 0; i < kCounters; ++i) {
+    const auto counter = static_cast<Counter>(i);
+    Feed& feed = plan.counter_feeds[i];
+    feed = counter == Counter::accepts ? accepts_feed(tier, facts)
+                                       : feed_of(counted(counter), tier, facts);
+    if (!feed.from.empty()) counting.add(counter);
+  }
+  using enum Feature;
+  plan.peaks = feed_of({{hook_syn, hook_queue}, "tcp_conn_request(), inet_csk_reqsk_queue_add()",
+                        "socket filter, tracepoint sk_data_ready"},
+                       tier, facts);
+  plan.accept_wait =
+      feed_of({{hook_accept}, "inet_csk_accept(), rcvq_space.time of the connection",
+               "tracepoints sys_exit_accept, sys_exit_accept4 (not for io_uring)"},
+              tier, facts);
+  plan.handshake_time = feed_of({{hook_queue},
+                                 "inet_csk_reqsk_queue_add(), snt_synack of the request",
+                                 "tracepoint sk_data_ready, snt_synack of the request"},
+                                tier, facts);
+  counting.peaks = !plan.peaks.from.empty();
+  counting.accept_wait = !plan.accept_wait.from.empty();
+  counting.handshake_time = !plan.handshake_time.from.empty();
+  plan.counting = counting;
+  plan.feeds[static_cast<std::size_t>(Need::listen_call)] =
+      feed_of({{hook_listen}, "__sys_listen()", "tracepoint sys_exit_listen (not for io_uring)"},
+              tier, facts);
+}
+
+/// Why nothing counts, for all fields that would need it.
+void plan_no_counting(Plan& plan, const std::string& why_not) {
+  const Feed none{"", why_not};
+  plan.counter_feeds.fill(none);
+  plan.peaks = plan.accept_wait = plan.handshake_time = none;
+  plan.feeds[static_cast<std::size_t>(Need::listen_call)] = none;
+}
+
 /// Why the iter backend can't be had; empty: it can.
 std::string iter_impossible(const KernelFacts& facts) {
   if (!facts[Feature::bpf].have) return facts[Feature::bpf].why_not;
   if (facts[Feature::iter_tcp].have) return "";
   const std::string& why_not = facts[Feature::iter_tcp].why_not;
   return why_not.empty() ? "it was not tried" : why_not;
+}
+
+std::string tier_impossible(BackendChoice tier, const KernelFacts& facts) {
+  if (!facts[Feature::bpf].have) return facts[Feature::bpf].why_not;
+  const Fact& fact = facts[tier_feature(tier)];
+  if (fact.have) return "";
+  return fact.why_not.empty() ? "it was not tried" : fact.why_not;
+}
+
+std::optional<BackendChoice> best_tier(const KernelFacts& facts) {
+  for (const BackendChoice tier : kTiers) {
+    if (tier_impossible(tier, facts).empty()) return tier;
+  }
+  return std::nullopt;
+}
+
+std::string no_tier_because(const KernelFacts& facts, bool wanted) {
+  if (!wanted) return "counting takes time to pass: not in a single sample, nor where no field asks";
+  if (!facts[Feature::bpf].have) return facts[Feature::bpf].why_not;
+  std::string text;
+  for (const BackendChoice tier : kTiers) {
+    if (!text.empty()) text += "; ";
+    text += fmt::format("{}: {}", backend_name(tier), tier_impossible(tier, facts));
+  }
+  return text;
 }
 
 }  // namespace
@@ -136,16 +286,40 @@ Result<BackendChoice> parse_backend(std::string_view name) {
   return static_cast<BackendChoice>(std::distance(kBackendNames.begin(), found));
 }
 
-Result<Plan> make_plan(const KernelFacts& facts, BackendChoice choice) {
+bool counts_events(BackendChoice choice) {
+  return std::find(kTiers.begin(), kTiers.end(), choice) != kTiers.end();
+}
+
+const Feed& Plan::feed(const Field& field) const {
+  std::string_view id = field.id;
+  constexpr std::string_view kRate = "_per_second";
+  if (id.ends_with(kRate)) id.remove_suffix(kRate.size());
+  for (std::size_t i = 0; i < kCounters; ++i) {
+    if (id == counter_name(static_cast<Counter>(i))) return counter_feeds[i];
+  }
+  if (id.ends_with("_peak")) return peaks;
+  if (id.starts_with("accept_wait")) return accept_wait;
+  if (id.starts_with("handshake_time")) return handshake_time;
+  return feed(field.need);
+}
+
+Result<Plan> make_plan(const KernelFacts& facts, BackendChoice choice, bool counting_wanted) {
   const std::string no_iter = iter_impossible(facts);
   Plan plan;
+  std::optional<BackendChoice> tier;
+  plan.reader = no_iter.empty() ? BackendChoice::iter : BackendChoice::diag;
   switch (choice) {
     case BackendChoice::fentry:
     case BackendChoice::kprobe:
     case BackendChoice::portable:
-      return failure(ErrorKind::unsupported,
-                     fmt::format("backend {} is not in this version; use --backend iter or diag",
-                                 backend_name(choice)));
+      if (const std::string why = tier_impossible(choice, facts); !why.empty()) {
+        return failure(ErrorKind::unsupported,
+                       fmt::format("backend {} can't be used: {}; --backend auto takes what there "
+                                   "is, and --explain says what that would be",
+                                   backend_name(choice), why));
+      }
+      tier = choice;
+      break;
     case BackendChoice::iter:
       if (!no_iter.empty()) {
         return failure(
@@ -153,17 +327,17 @@ Result<Plan> make_plan(const KernelFacts& facts, BackendChoice choice) {
             fmt::format("backend iter can't be used: {}; --backend diag needs none of it",
                         no_iter));
       }
-      plan.backend = BackendChoice::iter;
       break;
     case BackendChoice::automatic:
-      plan.backend = no_iter.empty() ? BackendChoice::iter : BackendChoice::diag;
+      if (counting_wanted) tier = best_tier(facts);
       plan.why_not_better = no_iter;
       break;
     case BackendChoice::diag:
-      plan.backend = BackendChoice::diag;
+      plan.reader = BackendChoice::diag;
       break;
   }
-  if (plan.backend == BackendChoice::diag && !facts[Feature::sock_diag].have) {
+  plan.backend = tier.value_or(plan.reader);
+  if (plan.reader == BackendChoice::diag && !facts[Feature::sock_diag].have) {
     return failure(
         ErrorKind::unsupported,
         no_iter.empty() || choice == BackendChoice::diag
@@ -172,9 +346,16 @@ Result<Plan> make_plan(const KernelFacts& facts, BackendChoice choice) {
                           facts[Feature::sock_diag].why_not));
   }
   for (std::size_t i = 0; i < kNeeds; ++i) {
-    plan.feeds[i] = feed_for(static_cast<Need>(i), plan.backend, facts);
+    plan.feeds[i] = feed_for(static_cast<Need>(i), plan.reader, facts);
   }
-  plan.owners_from_bpf = plan.backend == BackendChoice::iter &&
+  if (tier) {
+    plan_counting(plan, *tier, facts);
+  } else if (choice == BackendChoice::automatic) {
+    plan_no_counting(plan, no_tier_because(facts, counting_wanted));
+  } else {
+    plan_no_counting(plan, fmt::format("backend {} does not count", backend_name(choice)));
+  }
+  plan.owners_from_bpf = plan.reader == BackendChoice::iter &&
                          facts[Feature::iter_task_file].have &&
                          facts[Feature::init_pid_namespace].have;
   return plan;

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,22 @@ enum class Feature : std::uint8_t {
   iter_sk_storage,     ///< iter/bpf_sk_storage_map and marks on sockets load (5.11)
   init_pid_namespace,  ///< process ids of iter/task_file are the ones we see
   namespaces,          ///< setns() into other network namespaces is allowed
+  // Ways to count events, and in each the hooks; a hook that is missing costs its fields alone.
+  fentry,           ///< BPF trampolines attach to kernel functions
+  kprobe,           ///< BPF programs attach to kprobes
+  portable,         ///< the root cgroup's socket filter and tracepoints suffice
+  hook_syn,         ///< tcp_conn_request()
+  hook_route,       ///< tcp_v4_route_req(), tcp_v6_route_req()
+  hook_synack,      ///< tcp_make_synack()
+  hook_ack,         ///< tcp_check_req()
+  hook_cookie,      ///< cookie_v4_check(), cookie_v6_check()
+  hook_icmp_error,  ///< tcp_req_err()
+  hook_queue,       ///< inet_csk_reqsk_queue_add()
+  hook_accept,      ///< inet_csk_accept()
+  hook_retransmit,  ///< tracepoint tcp_retransmit_synack
+  hook_timeout,     ///< reqsk_timer_handler()
+  hook_close,       ///< inet_csk_listen_stop()
+  hook_listen,      ///< __sys_listen()
   count_,
 };
 
@@ -65,17 +82,29 @@ struct Feed {
 };
 
 struct Plan {
-  BackendChoice backend = BackendChoice::diag;  ///< iter or diag
-  std::string why_not_better;  ///< of an automatic choice: why the backend is no more than diag
+  BackendChoice backend = BackendChoice::diag;  ///< the name of all of it: what counts, else reads
+  BackendChoice reader = BackendChoice::diag;   ///< iter or diag: how the queues are read
+  std::string why_not_better;  ///< of an automatic choice: why the reader is no more than diag
   bool owners_from_bpf = false;
+  std::optional<Counting> counting;  ///< nullopt: nothing counts
   std::array<Feed, kNeeds> feeds;
+  std::array<Feed, kCounters> counter_feeds;
+  Feed peaks;
+  Feed accept_wait;
+  Feed handshake_time;
 
   [[nodiscard]] const Feed& feed(Need need) const { return feeds[static_cast<std::size_t>(need)]; }
+  [[nodiscard]] const Feed& feed(const Field& field) const;
 };
 
-/// Pure. An error when the forced backend can't be had.
-[[nodiscard]] Result<Plan> make_plan(const KernelFacts& facts, BackendChoice choice);
+/// Pure. An error when the forced backend can't be had. Not `counting_wanted`: no backend that
+/// counts is chosen automatically.
+[[nodiscard]] Result<Plan> make_plan(const KernelFacts& facts, BackendChoice choice,
+                                     bool counting_wanted = true);
 
 [[nodiscard]] std::string_view backend_name(BackendChoice choice);
+
+/// Whether the backend counts events: fentry, kprobe and portable do.
+[[nodiscard]] bool counts_events(BackendChoice choice);
 
 }  // namespace listenq

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Brings what the kernel counted into a Sample: finds the listener that each count belongs to, keeps
+// the sums of those that closed, and derives what a way does not see by itself.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+
+#include "model/sample.h"
+#include "probe/plan.h"
+
+struct listenq_counted;
+struct listenq_counts;
+struct listenq_closed_record;
+
+namespace listenq {
+
+class CountingPrograms;
+
+class EventCounter {
+ public:
+  EventCounter(std::unique_ptr<CountingPrograms> programs, const Plan& plan);
+  EventCounter(const EventCounter&) = delete;
+  EventCounter& operator=(const EventCounter&) = delete;
+  ~EventCounter();
+
+  /// Once a sample, after its listeners and namespaces were read. Listeners that closed are taken
+  /// from all namespaces, or only from those of the sample.
+  void add_to(Sample& sample, bool all_namespaces);
+
+ private:
+  /// An entry of the kernel's table: a listener from its first event on.
+  struct Identity {
+    std::uint64_t since_ns = 0;
+    std::uint32_t netns = 0;
+    auto operator<=>(const Identity&) const = default;
+  };
+  struct Life {
+    ListenerCounts counts;
+    std::uint64_t cookie = 0;
+    /// Connections in the queue before the first that was counted; see accepts_of().
+    std::int64_t queued_before = 0;
+    std::optional<std::int32_t> listen_requested;
+    std::uint64_t sample = 0;  ///< number of the last sample that saw it
+  };
+
+  void read_lives(std::uint32_t epoch);
+  void take(const listenq_counted& head, const listenq_counts& counts, std::uint32_t epoch);
+  void take_closed(const listenq_closed_record& record, Sample& sample, bool all_namespaces);
+  void forget_missing();
+  void join(Sample& sample);
+  void sum_up(Sample& sample);
+  void account(RawSelf& self) const;
+  [[nodiscard]] std::int64_t queued_before(const listenq_counts& counts, std::uint64_t cookie,
+                                           std::uint32_t in_queue) const;
+  [[nodiscard]] ListenerCounts convert(const listenq_counts& counts, std::int64_t queued_before,
+                                       std::uint32_t in_queue) const;
+
+  std::unique_ptr<CountingPrograms> programs_;
+  Counting counting_;
+  bool sees_accepts_;  ///< else accepts are what entered the queue and is no longer in it
+  std::uint64_t samples_ = 0;
+  std::uint64_t first_sample_ns_ = 0;
+  std::map<Identity, Life> lives_;
+  std::unordered_map<std::uint64_t, std::uint32_t> first_queues_;  ///< by cookie; only those not 0
+  std::map<std::uint32_t, ListenerCounts> closed_;                 ///< sums, by namespace
+  std::uint64_t read_errors_ = 0;
+};
+
+}  // namespace listenq
