@@ -49,18 +49,31 @@ std::string_view nearest_field(std::string_view id) {
   return nearest;
 }
 
+template <class T>
+int three_way(const T& a, const T& b) {
+  if (a < b) return -1;
+  return b < a ? 1 : 0;
+}
+
+/// What the order of trouble looks at, found once a row: the counts of ten thousand are spread over
+/// megabytes.
+struct Trouble {
+  explicit Trouble(const ListenerRow& row)
+      : rate(losses_per_second(row).value_or(0)),
+        fill(row.accept_queue_fill),
+        all(losses(row).value_or(0)) {}
+
+  double rate;
+  double fill;
+  std::uint64_t all;
+};
+
 /// Losing now, then how full, then how fast, then how much in all.
-int compare_trouble(const ListenerRow& a, const ListenerRow& b) {
-  const auto three_way = [](const auto& left, const auto& right) {
-    if (left < right) return -1;
-    return right < left ? 1 : 0;
-  };
-  const double rate_a = a.sk_drops_per_second.value_or(0);
-  const double rate_b = b.sk_drops_per_second.value_or(0);
-  if (const int order = three_way(rate_a > 0, rate_b > 0)) return order;
-  if (const int order = three_way(a.accept_queue_fill, b.accept_queue_fill)) return order;
-  if (const int order = three_way(rate_a, rate_b)) return order;
-  return three_way(a.raw->sk_drops.value_or(0), b.raw->sk_drops.value_or(0));
+int compare_trouble(const Trouble& a, const Trouble& b) {
+  if (const int order = three_way(a.rate > 0, b.rate > 0)) return order;
+  if (const int order = three_way(a.fill, b.fill)) return order;
+  if (const int order = three_way(a.rate, b.rate)) return order;
+  return three_way(a.all, b.all);
 }
 
 bool before_by_place(const ListenerRow& a, const ListenerRow& b) {
@@ -110,23 +123,36 @@ Result<SortKey> parse_sort(std::string_view text) {
   return SortKey{field, direction == "asc"};
 }
 
-void sort_rows(std::vector<const ListenerRow*>& rows, const SortKey& key) {
+namespace {
+
+/// Sorts by `key_of(row)`, which is asked for once a row.
+template <class KeyOf, class Compare>
+void sort_by(std::vector<const ListenerRow*>& rows, bool ascending, KeyOf key_of, Compare compare) {
   struct Entry {
-    Value value;
+    decltype(key_of(*rows.front())) value;
     const ListenerRow* row;
   };
   std::vector<Entry> entries;
   entries.reserve(rows.size());
-  for (const ListenerRow* row : rows) {
-    entries.push_back({key.field ? key.field->get(*row) : Value(), row});
-  }
+  for (const ListenerRow* row : rows) entries.push_back({key_of(*row), row});
   std::stable_sort(entries.begin(), entries.end(), [&](const Entry& a, const Entry& b) {
-    const int order = key.field ? compare(a.value, b.value) : compare_trouble(*a.row, *b.row);
-    if (order != 0) return key.ascending ? order < 0 : order > 0;
+    const int order = compare(a.value, b.value);
+    if (order != 0) return ascending ? order < 0 : order > 0;
     return before_by_place(*a.row, *b.row);
   });
   std::transform(entries.begin(), entries.end(), rows.begin(),
                  [](const Entry& entry) { return entry.row; });
+}
+
+}  // namespace
+
+void sort_rows(std::vector<const ListenerRow*>& rows, const SortKey& key) {
+  if (key.field != nullptr) {
+    sort_by(rows, key.ascending, key.field->get, compare);
+  } else {
+    sort_by(
+        rows, key.ascending, [](const ListenerRow& row) { return Trouble(row); }, compare_trouble);
+  }
 }
 
 }  // namespace listenq

@@ -6,12 +6,12 @@
 
 #include <algorithm>
 #include <cstring>
+#include <initializer_list>
 #include <utility>
 
 namespace listenq {
 namespace {
 
-constexpr std::size_t kClosedKept = 1000;
 // Defaults of net.core.somaxconn: before Linux 5.4, and since.
 constexpr std::uint32_t kOldSomaxconn = 128;
 constexpr std::uint32_t kNewSomaxconn = 4096;
@@ -60,43 +60,6 @@ void count_groups(std::vector<ListenerRow>& rows) {
   for (std::size_t i = 0; i < rows.size(); ++i) rows[i].reuseport = group[i]->reuseport;
 }
 
-void set_owner(ListenerRow& row, const OwnerTable& owners) {
-  const auto range = owners.by_inode.find(row.raw->inode);
-  if (row.raw->inode == 0 || range == owners.by_inode.end() || range->second.count == 0) return;
-  row.pids = std::span(owners.pids).subspan(range->second.first, range->second.count);
-  const auto process = owners.processes.find(row.pids.front());
-  if (process != owners.processes.end()) row.process = &process->second;
-}
-
-void set_queues(ListenerRow& row) {
-  const RawListener& raw = *row.raw;
-  row.accept_queue_fill = static_cast<double>(raw.accept_queue_len) /
-                          (static_cast<double>(raw.accept_queue_limit) + 1.0);
-  row.syn_queue_limit = applying_syn_queue_limit(raw.accept_queue_limit, row.netns->raw->sysctls);
-  if (!row.syn_queue_limit || !raw.syn_queue_len) return;
-  // A limit of 0 holds one request on most kernels, none on older ones.
-  row.syn_queue_fill = static_cast<double>(*raw.syn_queue_len) /
-                       static_cast<double>(std::max(*row.syn_queue_limit, 1U));
-}
-
-/// listen() cuts the backlog to somaxconn once; a later change of somaxconn leaves the limit alone.
-/// So equality tells what cut it, and `clamped` remembers that it was equal once.
-void set_limit_origin(ListenerRow& row, std::optional<std::uint32_t>& clamped) {
-  const std::uint32_t limit = row.raw->accept_queue_limit;
-  if (clamped && *clamped != limit) clamped.reset();
-  const auto& somaxconn = row.netns->raw->sysctls.somaxconn;
-  if (somaxconn == std::int64_t{limit}) clamped = limit;
-  if (clamped) {
-    row.limit_set_by = LimitSetBy::somaxconn;
-    if (somaxconn) row.somaxconn_raised_since = *somaxconn > std::int64_t{limit};
-    return;
-  }
-  const bool was_default = limit == kOldSomaxconn || limit == kNewSomaxconn;
-  if (!somaxconn || std::int64_t{limit} >= *somaxconn || was_default) return;
-  row.limit_set_by = LimitSetBy::application;
-  row.somaxconn_raised_since = false;
-}
-
 /// What each counter gained. One that went back was reset or is no counter (CurrEstab): left out.
 MibCounters gained(const MibCounters& now, const MibCounters& first) {
   MibCounters result;
@@ -112,6 +75,49 @@ MibCounters gained(const MibCounters& now, const MibCounters& first) {
   return result;
 }
 
+std::optional<std::uint64_t> value_of(const std::optional<MibCounters>& counters,
+                                      std::string_view name) {
+  if (!counters) return std::nullopt;
+  for (const auto& [counter, value] : *counters) {
+    if (counter == name) return value;
+  }
+  return std::nullopt;
+}
+
+template <class T>
+void add(std::optional<T>& sum, const std::optional<T>& value) {
+  if (value) sum = sum.value_or(T{}) + *value;
+}
+
+/// What several counters gained per second together; nullopt when one is not counted or went back.
+std::optional<double> rate_of(const CountingPeriod& period, const ListenerCounts& now,
+                              const ListenerCounts& before,
+                              std::initializer_list<Counter> counters) {
+  std::uint64_t gain = 0;
+  for (const Counter counter : counters) {
+    if (!period.now.counts(counter) || !period.before.counts(counter)) return std::nullopt;
+    if (now[counter] < before[counter]) return std::nullopt;
+    gain += now[counter] - before[counter];
+  }
+  return static_cast<double>(gain) / period.seconds;
+}
+
+void add_unexplained(std::vector<Unexplained>& all, const Residual& residual) {
+  for (const auto& [name, count] : residual) {
+    if (count == 0) continue;
+    auto entry = std::find_if(all.begin(), all.end(), [&, wanted = name](const Unexplained& u) {
+      return u.name == wanted;
+    });
+    if (entry == all.end()) entry = all.insert(all.end(), {name, 0, 0});
+    const auto amount = static_cast<std::uint64_t>(count);
+    if (count > 0) {
+      entry->not_attributed += amount;
+    } else {
+      entry->not_in_kernel += 0 - amount;
+    }
+  }
+}
+
 }  // namespace
 
 std::optional<std::uint32_t> applying_syn_queue_limit(std::uint32_t limit, const Sysctls& sysctls) {
@@ -122,6 +128,69 @@ std::optional<std::uint32_t> applying_syn_queue_limit(std::uint32_t limit, const
   // The kernel computes with int; below 1 it refuses all that it may refuse.
   const std::int64_t three_quarters = most > 0 ? most - (most >> 2U) : 0;
   return static_cast<std::uint32_t>(std::min<std::int64_t>(limit, three_quarters));
+}
+
+const ListenerCounts* counts_at(const Sample& sample, std::optional<std::uint32_t> index) {
+  static const ListenerCounts nothing;
+  if (!sample.counting) return nullptr;
+  return index && *index < sample.counts.size() ? &sample.counts[*index] : &nothing;
+}
+
+void set_owner(ListenerRow& row, const OwnerTable& owners) {
+  const auto range = owners.by_inode.find(row.raw->inode);
+  if (row.raw->inode == 0 || range == owners.by_inode.end() || range->second.count == 0) return;
+  row.pids = std::span(owners.pids).subspan(range->second.first, range->second.count);
+  const auto process = owners.processes.find(row.pids.front());
+  if (process != owners.processes.end()) row.process = &process->second;
+}
+
+void set_queues(ListenerRow& row, const ListenerRow* before) {
+  const RawListener& raw = *row.raw;
+  row.accept_queue_fill = static_cast<double>(raw.accept_queue_len) /
+                          (static_cast<double>(raw.accept_queue_limit) + 1.0);
+  row.syn_queue_limit = applying_syn_queue_limit(raw.accept_queue_limit, row.netns->raw->sysctls);
+  if (row.syn_queue_limit && raw.syn_queue_len) {
+    // A limit of 0 holds one request on most kernels, none on older ones.
+    row.syn_queue_fill = static_cast<double>(*raw.syn_queue_len) /
+                         static_cast<double>(std::max(*row.syn_queue_limit, 1U));
+  }
+  if (row.counts == nullptr || !row.counting->now.peaks) return;
+  // What only leaves a queue is not seen at what enters it: the lengths at both ends count too.
+  row.accept_queue_peak = std::max(row.counts->accept_queue_peak, raw.accept_queue_len);
+  row.syn_queue_peak = raw.syn_queue_len;
+  if (row.counts->syn_queue_peak > raw.syn_queue_len.value_or(0)) {
+    row.syn_queue_peak = row.counts->syn_queue_peak;
+  }
+  if (before == nullptr) return;
+  row.accept_queue_peak = std::max(*row.accept_queue_peak, before->raw->accept_queue_len);
+  if (row.syn_queue_peak && before->raw->syn_queue_len) {
+    row.syn_queue_peak = std::max(*row.syn_queue_peak, *before->raw->syn_queue_len);
+  }
+}
+
+void set_limit_origin(ListenerRow& row, std::optional<std::uint32_t>& clamped) {
+  const std::uint32_t limit = row.raw->accept_queue_limit;
+  if (clamped && *clamped != limit) clamped.reset();
+  const auto& somaxconn = row.netns->raw->sysctls.somaxconn;
+  std::optional<std::uint32_t> requested;  // the kernel takes a negative one for a very large one
+  if (row.raw->listen_requested) requested = static_cast<std::uint32_t>(*row.raw->listen_requested);
+  if (requested == limit) {
+    clamped.reset();
+    row.limit_set_by = LimitSetBy::application;
+    row.somaxconn_raised_since = false;
+    return;
+  }
+  const bool was_cut = requested && *requested > limit;
+  if (was_cut || somaxconn == std::int64_t{limit}) clamped = limit;
+  if (clamped) {
+    row.limit_set_by = LimitSetBy::somaxconn;
+    if (somaxconn) row.somaxconn_raised_since = *somaxconn > std::int64_t{limit};
+    return;
+  }
+  const bool was_default = limit == kOldSomaxconn || limit == kNewSomaxconn;
+  if (!somaxconn || std::int64_t{limit} >= *somaxconn || was_default) return;
+  row.limit_set_by = LimitSetBy::application;
+  row.somaxconn_raised_since = false;
 }
 
 std::size_t Deriver::KeyHash::operator()(const Key& key) const {
@@ -150,11 +219,17 @@ std::shared_ptr<const Snapshot> Deriver::derive(std::shared_ptr<const Sample> sa
   if (previous_ && !continues(now)) restart();
   ++samples_;
   if (previous_) {
+    snapshot->before = previous_->sample;
     snapshot->interval_seconds =
-        static_cast<double>(now.monotonic_ns - previous_->sample->monotonic_ns) / 1e9;
+        static_cast<double>(now.monotonic_ns - snapshot->before->monotonic_ns) / 1e9;
+    snapshot->counting.before = snapshot->before->counting.value_or(Counting());
   }
+  snapshot->counting.now = now.counting.value_or(Counting());
+  snapshot->counting.seconds = snapshot->interval_seconds.value_or(0);
   derive_namespaces(*snapshot);
   derive_listeners(*snapshot);
+  derive_totals(*snapshot);
+  close_seen(*snapshot);
   close_missing(*snapshot);
   snapshot->closed.assign(closed_.begin(), closed_.end());
   previous_ = snapshot;
@@ -173,6 +248,8 @@ void Deriver::restart() {
   history_.clear();
   namespaces_.clear();
   unread_.clear();
+  guessed_.clear();
+  guessed_before_.clear();
 }
 
 void Deriver::derive_namespaces(Snapshot& snapshot) {
@@ -181,6 +258,8 @@ void Deriver::derive_namespaces(Snapshot& snapshot) {
     NamespaceHistory& history = namespaces_[number(netns)];
     if (history.sample != samples_) {
       history.seen_before = history.sample != 0;
+      const bool was_there = previous_ && history.sample + 1 == samples_;
+      history.before = was_there ? &previous_->namespaces[history.row] : nullptr;
       history.sample = samples_;
       history.row = snapshot.namespaces.size();
     }
@@ -193,10 +272,11 @@ void Deriver::derive_namespaces(Snapshot& snapshot) {
     row.raw = &raw;
     if (!raw.mib) continue;
     if (history.first_mib) {
-      row.mib_since_start = gained(*raw.mib, *history.first_mib);
+      row.mib_since_start = gained(*latest_mib(raw), *history.first_mib);
     } else {
-      history.first_mib = raw.mib;
+      history.first_mib = latest_mib(raw);
     }
+    if (sample.counting) derive_coverage(row, history, snapshot);
   }
   // One that was not listed and yet holds a listener came to be in between.
   std::optional<NetnsId> last;
@@ -210,6 +290,68 @@ void Deriver::derive_namespaces(Snapshot& snapshot) {
     unlisted.netns = raw.netns;
     snapshot.namespaces.emplace_back().raw = &unlisted;
   }
+}
+
+void Deriver::derive_coverage(NamespaceRow& row, NamespaceHistory& history, Snapshot& snapshot) {
+  const Sample& sample = *snapshot.sample;
+  const RawNamespace& raw = *row.raw;
+  const ListenerCounts& now = *counts_at(sample, raw.counted);
+  if (!history.coverage_start) {
+    history.coverage_start = {*raw.mib, raw.mib_after, *sample.counting, now};
+    return;
+  }
+  Coverage coverage = coverage_since(*history.coverage_start, raw, *sample.counting, now);
+  row.counted_since_start = std::move(coverage.counted_since_start);
+  row.residual = std::move(coverage.residual);
+  row.coverage = coverage_ratio(coverage.counted_losses, coverage.kernel_losses);
+  row.counted_losses = coverage.counted_losses;
+  row.kernel_losses = coverage.kernel_losses;
+}
+
+void Deriver::derive_totals(Snapshot& snapshot) const {
+  Totals& totals = snapshot.totals;
+  for (const ListenerRow& row : snapshot.listeners) {
+    if (Snapshot::in_trouble(row)) ++totals.in_trouble;
+    add(totals.sk_drops_per_second, row.sk_drops_per_second);
+  }
+  std::uint64_t counted_losses = 0;
+  std::uint64_t kernel_losses = 0;
+  for (const NamespaceRow& row : snapshot.namespaces) {
+    add(totals.listen_overflows_since_start, value_of(row.mib_since_start, "ListenOverflows"));
+    add(totals.listen_drops_since_start, value_of(row.mib_since_start, "ListenDrops"));
+    counted_losses += row.counted_losses;
+    kernel_losses += row.kernel_losses;
+    if (row.residual) add_unexplained(totals.unexplained, *row.residual);
+    if (const NamespaceRow* before = namespaces_.at(number(row.raw->netns)).before) {
+      add_rates(snapshot, row, *before);
+    }
+  }
+  totals.coverage = coverage_ratio(counted_losses, kernel_losses);
+  for (const auto& [cause, count] : snapshot.sample->self.lost) totals.lost_events += count;
+}
+
+/// What the namespace gained since the sample before, per second, into the totals.
+void Deriver::add_rates(Snapshot& snapshot, const NamespaceRow& row, const NamespaceRow& before) {
+  Totals& totals = snapshot.totals;
+  const CountingPeriod& period = snapshot.counting;
+  const auto mib_rate = [&](std::string_view name) -> std::optional<double> {
+    const auto now = value_of(latest_mib(*row.raw), name);
+    const auto then = value_of(latest_mib(*before.raw), name);
+    if (!now || !then || *now < *then) return std::nullopt;
+    return static_cast<double>(*now - *then) / period.seconds;
+  };
+  add(totals.listen_overflows_per_second, mib_rate("ListenOverflows"));
+  add(totals.listen_drops_per_second, mib_rate("ListenDrops"));
+  const ListenerCounts* const now = counts_at(*snapshot.sample, row.raw->counted);
+  const ListenerCounts* const then = counts_at(*snapshot.before, before.raw->counted);
+  if (now == nullptr || then == nullptr) return;
+  const auto rate = [&](std::initializer_list<Counter> counters) {
+    return rate_of(period, *now, *then, counters);
+  };
+  add(totals.syns_per_second, rate({Counter::syns}));
+  add(totals.accepts_per_second, rate({Counter::accepts}));
+  add(totals.overflows_per_second, rate({Counter::overflows_syn, Counter::overflows_ack}));
+  add(totals.drops_per_second, rate({Counter::drops}));
 }
 
 void Deriver::derive_listeners(Snapshot& snapshot) {
@@ -233,8 +375,7 @@ void Deriver::derive_listeners(Snapshot& snapshot) {
     row.netns = &snapshot.namespaces[netns->row];
     if (sample.owners) set_owner(row, *sample.owners);
     derive_cgroup(row, before, snapshot);
-    set_queues(row);
-    derive_history(row, netns->seen_before, sample.monotonic_ns);
+    derive_history(i, netns->seen_before, snapshot);
     before = &row;
   }
   count_groups(snapshot.listeners);
@@ -261,13 +402,25 @@ void Deriver::derive_cgroup(ListenerRow& row, const ListenerRow* before, Snapsho
   row.pod = entry->second.pod;
 }
 
-void Deriver::derive_history(ListenerRow& row, bool seen_netns_before, std::uint64_t now_ns) {
+void Deriver::derive_history(std::size_t index, bool seen_netns_before, Snapshot& snapshot) {
+  ListenerRow& row = snapshot.listeners[index];
+  const std::uint64_t now_ns = snapshot.sample->monotonic_ns;
   const auto [entry, is_new] = history_.try_emplace(key_of(*row.raw));
   History second;  // two rows of one key: nothing tells which of them has the history
   const bool is_second = !is_new && entry->second.sample == samples_;
   History& history = is_second ? second : entry->second;
   if (!is_second) ++seen_;
+  const bool was_there = previous_ && history.sample + 1 == samples_;
+  const ListenerRow* before = was_there ? &previous_->listeners[history.row] : nullptr;
   history.sample = samples_;
+  history.row = static_cast<std::uint32_t>(index);
+  history.closed_since = false;
+  if (snapshot.sample->counting) {
+    row.counting = &snapshot.counting;
+    row.counts = counts_at(*snapshot.sample, row.raw->counts);
+    if (before != nullptr) row.counts_before = before->counts;
+  }
+  set_queues(row, before);
   if (is_new && previous_ && seen_netns_before) history.first_seen_ns = now_ns;
   if (history.first_seen_ns) {
     row.state_age_seconds = static_cast<double>(now_ns - *history.first_seen_ns) / 1e9;
@@ -290,45 +443,6 @@ void Deriver::derive_history(ListenerRow& row, bool seen_netns_before, std::uint
 bool Deriver::holds(NetnsId netns) const {
   const auto entry = namespaces_.find(number(netns));
   return entry != namespaces_.end() && entry->second.sample == samples_;
-}
-
-bool Deriver::is_missing(const ListenerRow& row) const {
-  const auto entry = history_.find(key_of(*row.raw));
-  return entry != history_.end() && entry->second.sample != samples_;
-}
-
-/// A namespace that is missing as a whole is gone, or could not be read this once. Its listeners
-/// get one more sample before they count as closed, at the time they were first missed.
-void Deriver::close_missing(const Snapshot& snapshot) {
-  const std::uint64_t now = snapshot.sample->wall_ns;
-  if (history_.size() == seen_) {
-    unread_.clear();
-  } else {
-    const auto unread = std::exchange(unread_, {});
-    for (const auto& [netns, missed] : unread) {
-      for (const ListenerRow& row : missed.last->listeners) {
-        if (row.raw->netns != netns || !is_missing(row)) continue;
-        close_row(row, holds(netns) ? now : missed.wall_ns);
-      }
-    }
-    if (previous_) {
-      for (const ListenerRow& row : previous_->listeners) {
-        if (!is_missing(row)) continue;
-        if (holds(row.raw->netns)) {
-          close_row(row, now);
-        } else {
-          unread_.try_emplace(row.raw->netns, Unread{previous_, now});
-        }
-      }
-    }
-  }
-  std::erase_if(namespaces_, [&](const auto& entry) { return entry.second.sample + 1 < samples_; });
-}
-
-void Deriver::close_row(const ListenerRow& row, std::uint64_t wall_ns) {
-  closed_.push_back(std::make_shared<const ClosedListener>(row, wall_ns));
-  if (closed_.size() > kClosedKept) closed_.pop_front();
-  history_.erase(key_of(*row.raw));
 }
 
 }  // namespace listenq

@@ -24,8 +24,61 @@ Value as_text(std::string_view text) {
   return text.empty() ? Value() : Value(text);
 }
 
-Value absent(const ListenerRow& /*row*/) {
-  return {};
+template <Counter counter>
+Value counted_of(const ListenerRow& row) {
+  return as_number(counted(row, counter));
+}
+
+template <Counter counter>
+Value rate_of(const ListenerRow& row) {
+  return as_number(per_second(row, counter));
+}
+
+struct AcceptWait {
+  static const Histogram* of(const ListenerRow& row) {
+    return row.counts != nullptr && row.counting->now.accept_wait ? &row.counts->accept_wait
+                                                                  : nullptr;
+  }
+};
+
+struct HandshakeTime {
+  static const Histogram* of(const ListenerRow& row) {
+    return row.counts != nullptr && row.counting->now.handshake_time ? &row.counts->handshake_time
+                                                                     : nullptr;
+  }
+};
+
+template <class Times>
+Value histogram_of(const ListenerRow& row) {
+  const Histogram* const times = Times::of(row);
+  return times != nullptr ? Value(times) : Value();
+}
+
+template <class Times, int percent>
+Value quantile_of(const ListenerRow& row) {
+  const Histogram* const times = Times::of(row);
+  if (times == nullptr || times->count() == 0) return {};
+  return times->quantile(percent / 100.0);
+}
+
+template <class Times>
+Value longest_of(const ListenerRow& row) {
+  const Histogram* const times = Times::of(row);
+  if (times == nullptr || times->count() == 0) return {};
+  return static_cast<double>(times->max_ns) / 1e9;
+}
+
+Value oldest_wait_of(const ListenerRow& row) {
+  if (!row.raw->oldest_wait_ns) return {};
+  return static_cast<double>(*row.raw->oldest_wait_ns) / 1e9;
+}
+
+/// As it was given: the kernel takes -1 for the largest backlog.
+Value requested_of(const ListenerRow& row) {
+  const auto& requested = row.raw->listen_requested;
+  if (!requested) return {};
+  if (*requested < 0) return static_cast<double>(*requested);
+  return static_cast<std::uint64_t>(*requested);
 }
 
 Value netns_name_of(const ListenerRow& row) {
@@ -81,43 +134,38 @@ Value somaxconn_of(const ListenerRow& row) {
         get_rate_                                                                           \
   }
 
-// Counted in the kernel, event by event.
-#define LISTENQ_EVENTS(id_, title_, help_) \
-  LISTENQ_COUNTER(id_, title_, Need::counters, help_ " " LISTENQ_NO_COUNTERS, absent, absent)
+// Counted in the kernel, event by event: the counter's name is the field's.
+#define LISTENQ_EVENTS(counter_, title_, help_)                                               \
+  LISTENQ_COUNTER(#counter_, title_, Need::counters,                                          \
+                  help_                                                                       \
+                  " Since the listener was first seen; absent where nothing counts it here.", \
+                  counted_of<Counter::counter_>, rate_of<Counter::counter_>)
 
-#define LISTENQ_NO_COUNTERS \
-  "Counted since the listener was first seen; absent without counting in the kernel."
+// A number that stands for a histogram in a table.
+#define LISTENQ_OF_TIMES(id_, title_, help_, get_) \
+  { id_, title_, Kind::gauge, Type::number, Unit::seconds, Need::latency, help_, get_ }
 
-// A histogram and the three numbers that stand for it in a table.
-#define LISTENQ_LATENCY(id_, title_, help_)                                                     \
-  {id_,                                                                                         \
-   title_,                                                                                      \
-   Kind::histogram,                                                                             \
-   Type::histogram,                                                                             \
-   Unit::seconds,                                                                               \
-   Need::latency,                                                                               \
-   help_ " A histogram in seconds, bounds and counts; absent without measuring in the kernel.", \
-   absent},                                                                                     \
-      {id_ "_p50",                                                                              \
-       title_ "-P50",                                                                           \
-       Kind::gauge,                                                                             \
-       Type::number,                                                                            \
-       Unit::seconds,                                                                           \
-       Need::latency,                                                                           \
-       "Half of the values of " id_ " are at most this, in seconds; absent where " id_ " is.",  \
-       absent},                                                                                 \
-      {id_ "_p99",                                                                              \
-       title_ "-P99",                                                                           \
-       Kind::gauge,                                                                             \
-       Type::number,                                                                            \
-       Unit::seconds,                                                                           \
-       Need::latency,                                                                           \
-       "99 of 100 values of " id_ " are at most this, in seconds; absent where " id_ " is.",    \
-       absent},                                                                                 \
-  {                                                                                             \
-    id_ "_max", title_ "-MAX", Kind::gauge, Type::number, Unit::seconds, Need::latency,         \
-        "The longest of " id_ ", in seconds; absent where " id_ " is.", absent                  \
-  }
+// A histogram and the three numbers that stand for it.
+#define LISTENQ_LATENCY(id_, title_, times_, help_)                                      \
+  {id_,                                                                                  \
+   title_,                                                                               \
+   Kind::histogram,                                                                      \
+   Type::histogram,                                                                      \
+   Unit::seconds,                                                                        \
+   Need::latency,                                                                        \
+   help_ " A histogram in seconds, bounds and counts; absent where no hook times it.",   \
+   histogram_of<times_>},                                                                \
+      LISTENQ_OF_TIMES(id_ "_p50", title_ "-P50",                                        \
+                       "Half of the values of " id_                                      \
+                       " are at most this, in seconds; absent until there is one.",      \
+                       (quantile_of<times_, 50>)),                                       \
+      LISTENQ_OF_TIMES(id_ "_p99", title_ "-P99",                                        \
+                       "99 of 100 values of " id_                                        \
+                       " are at most this, in seconds; absent until there is one.",      \
+                       (quantile_of<times_, 99>)),                                       \
+      LISTENQ_OF_TIMES(id_ "_max", title_ "-MAX",                                        \
+                       "The longest of " id_ ", in seconds; absent until there is one.", \
+                       longest_of<times_>)
 
 constexpr auto kFields = std::to_array<Field>({
     // --- identity
@@ -191,10 +239,9 @@ constexpr auto kFields = std::to_array<Field>({
      "refused.",
      [](const ListenerRow& row) -> Value { return row.accept_queue_fill; }},
     {"accept_queue_peak", "PEAK", Kind::gauge, Type::number, Unit::count, Need::counters,
-     "The longest accept queue within the interval, seen at every connection that enters it; "
-     "absent "
-     "without counting in the kernel.",
-     absent},
+     "The longest that the accept queue was since the sample before, seen at every connection that "
+     "entered it; absent without counting in the kernel.",
+     [](const ListenerRow& row) { return as_number(row.accept_queue_peak); }},
     {"syn_queue_len", "SYNQ", Kind::gauge, Type::number, Unit::count, Need::syn_queue,
      "Handshakes begun and not complete (icsk_accept_queue.qlen); absent without BPF: sock_diag "
      "does not tell it.",
@@ -209,9 +256,10 @@ constexpr auto kFields = std::to_array<Field>({
      "(queue not used) and where the sysctls can't be read.",
      [](const ListenerRow& row) { return as_number(row.syn_queue_limit); }},
     {"syn_queue_peak", "SYN-PEAK", Kind::gauge, Type::number, Unit::count, Need::counters,
-     "The longest SYN queue within the interval, seen at every SYN that enters it; absent without "
-     "counting in the kernel.",
-     absent},
+     "The longest that the SYN queue was since the sample before, seen at every request that "
+     "entered "
+     "it; absent without counting in the kernel.",
+     [](const ListenerRow& row) { return as_number(row.syn_queue_peak); }},
     {"fastopen_queue_len", "TFOQ", Kind::gauge, Type::number, Unit::count, Need::syn_queue,
      "TCP Fast Open connections whose handshake is not complete (fastopenq.qlen); absent without "
      "BPF.",
@@ -221,93 +269,98 @@ constexpr auto kFields = std::to_array<Field>({
      "absent "
      "without BPF.",
      [](const ListenerRow& row) { return as_number(row.raw->fastopen_queue_limit); }},
-    {"oldest_wait_seconds", "OLDEST", Kind::gauge, Type::number, Unit::seconds, Need::latency,
-     "Seconds that the connection at the head of the accept queue has waited; absent without "
-     "measuring in the kernel.",
-     absent},
+    {"oldest_wait_seconds", "OLDEST", Kind::gauge, Type::number, Unit::seconds, Need::syn_queue,
+     "Seconds that the connection at the head of the accept queue has waited, 0 when the queue is "
+     "empty: it grows while nobody calls accept(); absent without BPF.",
+     oldest_wait_of},
     // --- limits
     {"listen_requested", "REQUESTED", Kind::gauge, Type::number, Unit::count, Need::listen_call,
-     "Backlog that the application gave to listen(), before somaxconn cut it; absent unless the "
-     "call "
-     "was seen.",
-     absent},
+     "Backlog that the application gave to listen(), before somaxconn cut it; a negative one asks "
+     "for the most; absent unless the call was seen.",
+     requested_of},
     {"somaxconn", "SOMAXCONN", Kind::gauge, Type::number, Unit::count, Need::sysctl,
      "net.core.somaxconn of the listener's namespace now; takes effect at the next listen(); "
      "absent "
      "where it can't be read.",
      somaxconn_of},
     {"limit_set_by", "SET-BY", Kind::label, Type::text, Unit::none, Need::sysctl,
-     "What decides accept_queue_limit: application (the argument of listen() is below somaxconn), "
-     "somaxconn (the limit is equal to it), or unknown.",
+     "What decides accept_queue_limit: application (listen() got what it asked for), somaxconn "
+     "(that "
+     "was more), or unknown. Where listen() was not seen, a limit equal to somaxconn counts as "
+     "cut.",
      limit_set_by_of},
     {"somaxconn_raised_since", "RAISED", Kind::label, Type::boolean, Unit::none, Need::sysctl,
      "Whether somaxconn was raised since listen(), so that a restart would give a longer queue; "
      "absent where that is not known.",
      raised_of},
     // --- counters
-    LISTENQ_EVENTS("syns", "SYNS", "SYNs that reached the listener, repeated ones included."),
-    LISTENQ_EVENTS("synacks", "SYNACKS", "First SYN-ACKs sent, cookies included."),
-    LISTENQ_EVENTS("synack_retransmits", "RETRANS",
+    LISTENQ_EVENTS(syns, "SYNS", "SYNs that reached the listener, repeated ones included."),
+    LISTENQ_EVENTS(synacks, "SYNACKS", "First SYN-ACKs sent, cookies included."),
+    LISTENQ_EVENTS(synack_retransmits, "RETRANS",
                    "SYN-ACKs sent again because no ACK came, or was dropped."),
-    LISTENQ_EVENTS("handshake_acks", "HS-ACKS", "ACKs that complete a handshake."),
-    LISTENQ_EVENTS("accepts", "ACCEPTS", "Connections that accept() returned."),
-    LISTENQ_EVENTS("overflows_syn", "OVF-SYN",
+    LISTENQ_EVENTS(handshake_acks, "HS-ACKS",
+                   "ACKs that reached the listener and complete a handshake, those refused because "
+                   "the accept queue was full included."),
+    LISTENQ_EVENTS(accepts, "ACCEPTS", "Connections that accept() returned."),
+    LISTENQ_EVENTS(overflows_syn, "OVF-SYN",
                    "SYNs refused because the accept queue was full (of ListenOverflows)."),
-    LISTENQ_EVENTS("overflows_ack", "OVF-ACK",
+    LISTENQ_EVENTS(overflows_ack, "OVF-ACK",
                    "Final ACKs refused because the accept queue was full (of ListenOverflows)."),
-    LISTENQ_EVENTS("drops", "DROPS",
+    LISTENQ_EVENTS(drops, "DROPS",
                    "Everything that the listener refused, overflows included (as ListenDrops "
                    "counts)."),
     LISTENQ_COUNTER(
         "sk_drops", "SK-DROPS", Need::sk_drops,
         "The socket's own drop counter since it was opened (sk_drops; wraps at 2^32): a sign of "
-        "loss, "
-        "not a count of connections, since a final ACK lost to a full queue adds 2; absent where "
-        "it "
-        "can't be read.",
+        "loss, not a count of connections, since a final ACK lost to a full queue adds 2; absent "
+        "where it can't be read.",
         [](const ListenerRow& row) { return as_number(row.raw->sk_drops); },
         [](const ListenerRow& row) { return as_number(row.sk_drops_per_second); }),
-    LISTENQ_EVENTS("drops_syn_queue_full", "D-SYNQ",
+    LISTENQ_EVENTS(drops_syn_queue_full, "D-SYNQ",
                    "SYNs refused because the SYN queue was full and cookies are off "
                    "(TCPReqQFullDrop)."),
-    LISTENQ_EVENTS("drops_no_memory", "D-MEMORY",
+    LISTENQ_EVENTS(drops_no_memory, "D-MEMORY",
                    "Refused because memory for the request or the connection was lacking."),
     LISTENQ_EVENTS(
-        "drops_no_route", "D-ROUTE",
+        drops_no_route, "D-ROUTE",
         "SYNs refused because there is no route back to the sender, or a security module "
         "forbade it."),
     LISTENQ_EVENTS(
-        "drops_max_syn_backlog", "D-MAXSYN",
+        drops_max_syn_backlog, "D-MAXSYN",
         "SYNs refused because, with cookies off, 3/4 of tcp_max_syn_backlog were in use."),
-    LISTENQ_EVENTS("drops_defer_accept", "D-DEFER",
-                   "Final ACKs without data ignored for TCP_DEFER_ACCEPT."),
-    LISTENQ_EVENTS("drops_other", "D-OTHER", "Refused for a reason that has no field of its own."),
+    LISTENQ_EVENTS(drops_defer_accept, "D-DEFER",
+                   "Final ACKs without data ignored for TCP_DEFER_ACCEPT (TCPDeferAcceptDrop): the "
+                   "connection waits for its data and is not lost, so drops leaves them out."),
+    LISTENQ_EVENTS(drops_other, "D-OTHER", "Refused for a reason that has no field of its own."),
     LISTENQ_EVENTS(
-        "cookies_sent", "CK-SENT",
+        cookies_sent, "CK-SENT",
         "SYN cookies sent instead of queueing (SyncookiesSent); a cookie is not a drop."),
-    LISTENQ_EVENTS("cookies_valid", "CK-VALID",
+    LISTENQ_EVENTS(cookies_valid, "CK-VALID",
                    "ACKs that brought a valid SYN cookie back (SyncookiesRecv)."),
-    LISTENQ_EVENTS("cookies_invalid", "CK-INVALID",
+    LISTENQ_EVENTS(cookies_invalid, "CK-INVALID",
                    "ACKs that brought none or a wrong one (SyncookiesFailed)."),
-    LISTENQ_EVENTS("requests_expired", "EXPIRED",
-                   "Handshakes given up after the last SYN-ACK was not answered."),
-    LISTENQ_EVENTS("fastopen_overflows", "TFO-OVF",
+    LISTENQ_EVENTS(
+        requests_expired, "EXPIRED",
+        "Handshakes given up: the last SYN-ACK was not answered, or, earlier, room had to "
+        "be made in a SYN queue that fills up."),
+    LISTENQ_EVENTS(fastopen_overflows, "TFO-OVF",
                    "Fast Open SYNs that found fastopen_queue_limit reached "
                    "(TCPFastOpenListenOverflow)."),
-    LISTENQ_EVENTS("closed_unaccepted", "UNACCEPTED",
+    LISTENQ_EVENTS(closed_unaccepted, "UNACCEPTED",
                    "Connections thrown away in the accept queue when the listener closed."),
-    LISTENQ_EVENTS("aborted_in_queue", "ABORTED",
-                   "Connections that the client gave up while they waited in the accept queue."),
+    LISTENQ_EVENTS(aborted_in_queue, "ABORTED",
+                   "Connections that the client had reset or closed by the time that accept() "
+                   "returned them; counted when they leave the queue."),
     // --- latency
-    LISTENQ_LATENCY("accept_wait", "WAIT",
+    LISTENQ_LATENCY("accept_wait", "WAIT", AcceptWait,
                     "Time from entering the accept queue to accept() returning the connection."),
-    LISTENQ_LATENCY("handshake_time", "HANDSHAKE",
+    LISTENQ_LATENCY("handshake_time", "HANDSHAKE", HandshakeTime,
                     "Time from the SYN to the ACK that completes the handshake, with the client's "
                     "round trip."),
 });
 
 #undef LISTENQ_LATENCY
-#undef LISTENQ_NO_COUNTERS
+#undef LISTENQ_OF_TIMES
 #undef LISTENQ_EVENTS
 #undef LISTENQ_COUNTER
 

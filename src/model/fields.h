@@ -28,20 +28,19 @@ enum class Unit : std::uint8_t { none, count, per_second, seconds, ratio };
 enum class Need : std::uint8_t {
   listener,     ///< identity, accept queue and limit: every backend
   sk_drops,     ///< the socket's raw drop counter
-  syn_queue,    ///< lengths inside icsk_accept_queue: only BPF reads them
+  syn_queue,    ///< what icsk_accept_queue holds: only BPF reads it
   owner,        ///< processes that hold the socket
   cgroup,       ///< of the owner, else of the socket
   sysctl,       ///< /proc/sys/net of the namespace
   watching,     ///< at least two samples; every rate needs them besides
   listen_call,  ///< listen() seen as it happens
-  counters,     ///< events counted in the kernel
+  counters,     ///< events counted in the kernel, and the longest queues seen by the way
   latency,      ///< times measured in the kernel
   count_,
 };
 
-struct Histogram;  // of accept_wait and handshake_time; no backend measures them yet
-
-/// monostate: absent. A string_view points into the Snapshot; a string is made for the caller.
+/// monostate: absent. An integer below 0 is a double. A string_view points into the Snapshot; a
+/// string is made for the caller.
 using Value = std::variant<std::monostate, bool, std::uint64_t, double, std::string_view,
                            std::string, std::span<const std::int32_t>, const Histogram*>;
 
@@ -89,6 +88,10 @@ void sort_rows(std::vector<const ListenerRow*>& rows, const SortKey& key);
 
 /// The address as text; a bound device follows as %dev.
 [[nodiscard]] std::string address_text(const RawListener& raw);
+
+/// "1.0" when every loss has an owner; else the ratio and how many have none, or more than the
+/// kernel knows of. Empty when nothing was lost, or nothing is counted.
+[[nodiscard]] std::string coverage_text(const Totals& totals);
 
 /// A usage error's sentence for a field that does not exist; names the nearest that does.
 [[nodiscard]] std::string unknown_field(std::string_view id);

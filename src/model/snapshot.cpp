@@ -1,20 +1,74 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A closed listener outlives the Sample it was read in, so its row must point at copies.
+// What rows tell of their counters. And: a closed listener outlives the Sample it was read in, so
+// its row must point at copies.
 #include "model/snapshot.h"
 
 namespace listenq {
+
+std::optional<std::uint64_t> counted(const ListenerRow& row, Counter counter) {
+  if (row.counts == nullptr || !row.counting->now.counts(counter)) return std::nullopt;
+  return (*row.counts)[counter];
+}
+
+std::optional<double> per_second(const ListenerRow& row, Counter counter) {
+  if (row.counts == nullptr || row.counts_before == nullptr) return std::nullopt;
+  const CountingPeriod& period = *row.counting;
+  if (!period.now.counts(counter) || !period.before.counts(counter)) return std::nullopt;
+  const std::uint64_t now = (*row.counts)[counter];
+  const std::uint64_t before = (*row.counts_before)[counter];
+  // A socket that listens again is counted anew.
+  if (now < before) return std::nullopt;
+  return static_cast<double>(now - before) / period.seconds;
+}
+
+namespace {
+
+bool counts_drops(const ListenerRow& row) {
+  return row.counts != nullptr && row.counting->now.counts(Counter::drops);
+}
+
+bool counts_overflows(const ListenerRow& row) {
+  return row.counts != nullptr && row.counting->now.counts(Counter::overflows_syn) &&
+         row.counting->now.counts(Counter::overflows_ack);
+}
+
+}  // namespace
+
+std::optional<double> losses_per_second(const ListenerRow& row) {
+  if (counts_drops(row)) return per_second(row, Counter::drops);
+  if (!counts_overflows(row)) return row.sk_drops_per_second;
+  const auto at_syn = per_second(row, Counter::overflows_syn);
+  const auto at_ack = per_second(row, Counter::overflows_ack);
+  if (!at_syn || !at_ack) return std::nullopt;
+  return *at_syn + *at_ack;
+}
+
+std::optional<std::uint64_t> losses(const ListenerRow& row) {
+  if (counts_drops(row)) return counted(row, Counter::drops);
+  if (!counts_overflows(row)) return row.raw->sk_drops;
+  return *counted(row, Counter::overflows_syn) + *counted(row, Counter::overflows_ack);
+}
 
 ClosedListener::ClosedListener(const ListenerRow& last, std::uint64_t closed_at_wall_ns)
     : closed_wall_ns(closed_at_wall_ns),
       row(last),
       raw_(*last.raw),
-      raw_namespace_{last.netns->raw->netns, last.netns->raw->name, last.netns->raw->sysctls, {}},
-      namespace_{&raw_namespace_, {}},
+      raw_namespace_{last.netns->raw->netns, last.netns->raw->name, last.netns->raw->sysctls,
+                     std::nullopt,           std::nullopt,          std::nullopt},
       pids_(last.pids.begin(), last.pids.end()),
       pod_(last.pod) {
   row.raw = &raw_;
+  namespace_.raw = &raw_namespace_;
   row.netns = &namespace_;
+  if (last.counts != nullptr) {
+    counting_ = *last.counting;
+    row.counting = &counting_;
+    counts_ = std::make_unique<const ListenerCounts>(*last.counts);
+    row.counts = counts_.get();
+  }
+  row.counts_before = nullptr;
+  row.sk_drops_per_second.reset();
   row.pids = pids_;
   row.pod = pod_;
   if (last.process != nullptr) {

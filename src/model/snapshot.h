@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "model/sample.h"
@@ -20,6 +21,13 @@ namespace listenq {
 enum class LimitSetBy : std::uint8_t { unknown, application, somaxconn };
 
 struct NamespaceRow;
+
+/// What all rows of a Snapshot with counts have in common.
+struct CountingPeriod {
+  Counting now;
+  Counting before;     ///< of the sample before; nothing where there is none
+  double seconds = 0;  ///< between the two
+};
 
 struct ListenerRow {
   const RawListener* raw = nullptr;        ///< never null
@@ -38,11 +46,72 @@ struct ListenerRow {
   std::optional<bool> somaxconn_raised_since;
   std::optional<double> state_age_seconds;    ///< known for listeners that appeared while watching
   std::optional<double> sk_drops_per_second;  ///< nullopt in its first sample
+  // The three are null where nothing is counted. Values and rates: counted() and per_second().
+  const CountingPeriod* counting = nullptr;
+  const ListenerCounts* counts = nullptr;          ///< all zero until something happens to it
+  const ListenerCounts* counts_before = nullptr;   ///< in the sample before; null: not in that one
+  std::optional<std::uint32_t> accept_queue_peak;  ///< the most since the sample before
+  std::optional<std::uint32_t> syn_queue_peak;
 };
+
+/// nullopt where it is not counted.
+[[nodiscard]] std::optional<std::uint64_t> counted(const ListenerRow& row, Counter counter);
+
+/// nullopt where it is not counted, in the listener's first sample, and when it went backwards.
+[[nodiscard]] std::optional<double> per_second(const ListenerRow& row, Counter counter);
+
+/// What the listener refuses per second, and in all: drops or, where these are not counted,
+/// overflows; else what the socket's own counter tells.
+[[nodiscard]] std::optional<double> losses_per_second(const ListenerRow& row);
+[[nodiscard]] std::optional<std::uint64_t> losses(const ListenerRow& row);
+
+/// What the kernel's counter gained and nothing that was counted explains, by the kernel's name. 0:
+/// all is explained; negative: more was counted than the kernel did.
+using Residual = std::vector<std::pair<std::string_view, std::int64_t>>;
 
 struct NamespaceRow {
   const RawNamespace* raw = nullptr;           ///< never null
   std::optional<MibCounters> mib_since_start;  ///< nullopt in its first sample
+  /// Our sums for the kernel's counters, since the first sample with both; nullopt in that one and
+  /// where nothing is counted.
+  std::optional<MibCounters> counted_since_start;
+  std::optional<Residual> residual;  ///< nullopt where counted_since_start is
+  /// Counted losses / those of the kernel (ListenDrops); 1.0: every loss has an owner. nullopt when
+  /// nothing was lost.
+  std::optional<double> coverage;
+  std::uint64_t counted_losses = 0;  ///< what coverage is the ratio of
+  std::uint64_t kernel_losses = 0;
+};
+
+/// The counters of a namespace as they were last read.
+[[nodiscard]] inline const std::optional<MibCounters>& latest_mib(const RawNamespace& raw) {
+  return raw.mib_after ? raw.mib_after : raw.mib;
+}
+
+/// Events that our sums and the kernel's do not agree on, in one of its counters.
+struct Unexplained {
+  std::string_view name;
+  std::uint64_t not_attributed = 0;  ///< the kernel counted them, we did not
+  std::uint64_t not_in_kernel = 0;   ///< we counted them, the kernel did not
+};
+
+/// Sums over all listeners and namespaces of one Snapshot; nullopt where none of them knows.
+struct Totals {
+  std::size_t in_trouble = 0;
+  std::optional<double> sk_drops_per_second;
+  // Counted, in the namespaces that the sample before held too.
+  std::optional<double> syns_per_second;
+  std::optional<double> accepts_per_second;
+  std::optional<double> overflows_per_second;
+  std::optional<double> drops_per_second;
+  // The kernel's own counters.
+  std::optional<double> listen_overflows_per_second;
+  std::optional<double> listen_drops_per_second;
+  std::optional<std::uint64_t> listen_overflows_since_start;
+  std::optional<std::uint64_t> listen_drops_since_start;
+  std::optional<double> coverage;        ///< as of a namespace
+  std::vector<Unexplained> unexplained;  ///< only where something is
+  std::uint64_t lost_events = 0;         ///< by the tool
 };
 
 /// A listener that is gone, with a copy of all that its row points into, except the counters of its
@@ -53,13 +122,16 @@ struct ClosedListener {
   ClosedListener& operator=(const ClosedListener&) = delete;
   ~ClosedListener() = default;
 
-  std::uint64_t closed_wall_ns = 0;  ///< of the first sample that missed it
-  ListenerRow row;                   ///< as it was last seen
+  std::uint64_t closed_wall_ns =
+      0;            ///< as the kernel told; else of the first sample that missed it
+  ListenerRow row;  ///< as it was last seen; without rates
 
  private:
   RawListener raw_;
   RawNamespace raw_namespace_;
   NamespaceRow namespace_;
+  CountingPeriod counting_;
+  std::unique_ptr<const ListenerCounts> counts_;
   Process process_;
   std::vector<std::int32_t> pids_;
   std::string pod_;
@@ -72,15 +144,18 @@ struct Snapshot {
   std::vector<NamespaceRow> namespaces;    ///< in the order of the sample; then those that it
                                            ///< names with a listener only
   std::vector<std::shared_ptr<const ClosedListener>> closed;  ///< the latest 1,000, newest last
+  Totals totals;
 
   // What rows point into and the Sample does not hold.
+  std::shared_ptr<const Sample> before;  ///< counts of the sample before; null: none
+  CountingPeriod counting;
   std::deque<RawNamespace> unlisted_namespaces;
   std::deque<std::string> pods;                 ///< of rows without an owner
   std::shared_ptr<const void> names_of_owners;  ///< pods of the others
 
   /// A listener whose losses grow now, or whose accept queue is full.
   [[nodiscard]] static bool in_trouble(const ListenerRow& row) {
-    return row.sk_drops_per_second.value_or(0) > 0 || row.accept_queue_fill >= 1.0;
+    return losses_per_second(row).value_or(0) > 0 || row.accept_queue_fill >= 1.0;
   }
 };
 

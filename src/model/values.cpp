@@ -151,6 +151,33 @@ int compare(const Value& a, const Value& b) {
   return 0;
 }
 
+std::string coverage_text(const Totals& totals) {
+  if (!totals.coverage && totals.unexplained.empty()) return {};
+  std::string text = "-";
+  if (totals.coverage == 1.0) {
+    text = "1.0";
+  } else if (totals.coverage) {
+    // Never rounded to 1.
+    const double thousandths = *totals.coverage * 1000.0;
+    const double away = *totals.coverage < 1 ? std::floor(thousandths) : std::ceil(thousandths);
+    text = fmt::format("{:.3f}", away / 1000.0);
+  }
+  if (totals.unexplained.empty()) return text;
+  // All losses are ListenDrops; the other counters tell of one kind each.
+  const auto drops =
+      std::find_if(totals.unexplained.begin(), totals.unexplained.end(),
+                   [](const Unexplained& each) { return each.name == "ListenDrops"; });
+  const bool is_drops = drops != totals.unexplained.end();
+  const Unexplained& worst = is_drops ? *drops : totals.unexplained.front();
+  const std::string of = is_drops ? "" : fmt::format(" of {}", worst.name);
+  text += " (";
+  if (worst.not_attributed > 0)
+    text += fmt::format("{}{} not attributed", worst.not_attributed, of);
+  if (worst.not_attributed > 0 && worst.not_in_kernel > 0) text += ", ";
+  if (worst.not_in_kernel > 0) text += fmt::format("{}{} too many", worst.not_in_kernel, of);
+  return text + ")";
+}
+
 std::string address_text(const RawListener& raw) {
   std::string result;
   if (raw.family == Family::ipv4) {

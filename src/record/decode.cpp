@@ -36,6 +36,13 @@ bool to_value(const Json& json, std::string& out) {
   return true;
 }
 
+bool to_value(const Json& json, bool& out) {
+  const auto* flag = json.get_ptr<const Json::boolean_t*>();
+  if (flag == nullptr) return false;
+  out = *flag;
+  return true;
+}
+
 template <class T>
 requires std::is_integral_v<T>
 bool to_value(const Json& json, T& out) {
@@ -136,8 +143,15 @@ class Object {
   /// Calls `element(json, index)` for each element of an array that must be there.
   template <class Element>
   void each(const char* key, Element element) const {
+    if (find(key) == nullptr) return problem_.found(where(key) + " is missing");
+    each_if_any(key, element);
+  }
+
+  /// The same; no array is one of nothing.
+  template <class Element>
+  void each_if_any(const char* key, Element element) const {
     const Json* list = find(key);
-    if (list == nullptr) return problem_.found(where(key) + " is missing");
+    if (list == nullptr) return;
     if (!list->is_array()) return problem_.found(where(key) + " is not an array");
     for (std::size_t i = 0; i < list->size() && problem_.text.empty(); ++i) element((*list)[i], i);
   }
@@ -183,6 +197,9 @@ RawListener decode_listener(const Object& object) {
   object.optional("fastopen_queue_len", raw.fastopen_queue_len);
   object.optional("fastopen_queue_limit", raw.fastopen_queue_limit);
   object.optional("sk_drops", raw.sk_drops);
+  object.optional("oldest_wait_ns", raw.oldest_wait_ns);
+  object.optional("listen_requested", raw.listen_requested);
+  object.optional("counts", raw.counts);
   return raw;
 }
 
@@ -203,7 +220,94 @@ RawNamespace decode_namespace(const Object& object, std::size_t index, Problem& 
     decode_sysctls(Object(*sysctls, "sysctls of namespace ", index, problem), raw.sysctls);
   }
   object.optional("mib", raw.mib);
+  object.optional("mib_after", raw.mib_after);
+  object.optional("counted", raw.counted);
   return raw;
+}
+
+/// A counter of a newer version is one that we do not know.
+Counting decode_counting(const Object& object) {
+  Counting counting;
+  object.each("counters", [&](const Json& json, std::size_t) {
+    std::string name;
+    if (!to_value(json, name)) return object.wrong("counters", " are not names");
+    for (std::size_t i = 0; i < kCounters; ++i) {
+      const auto counter = static_cast<Counter>(i);
+      if (name == counter_name(counter)) counting.add(counter);
+    }
+  });
+  object.optional("peaks", counting.peaks);
+  object.optional("accept_wait", counting.accept_wait);
+  object.optional("handshake_time", counting.handshake_time);
+  return counting;
+}
+
+void decode_histogram(const Object& counts, const char* key, Problem& problem, Histogram& out) {
+  const Json* json = counts.find(key);
+  if (json == nullptr) return;
+  const Object object(*json, key, Object::kNoIndex, problem);
+  std::size_t next = 0;  // buckets ascend
+  object.each("buckets", [&](const Json& pair, std::size_t) {
+    std::size_t bucket = 0;
+    std::uint64_t count = 0;
+    if (!pair.is_array() || pair.size() != 2 || !to_value(pair[0], bucket) ||
+        !to_value(pair[1], count) || bucket < next || bucket >= Histogram::kBuckets) {
+      return object.wrong("buckets", " are not ascending [bucket, count]");
+    }
+    out.counts[bucket] = count;
+    next = bucket + 1;
+  });
+  object.required("sum_ns", out.sum_ns);
+  object.required("max_ns", out.max_ns);
+}
+
+ListenerCounts decode_counts(const Object& object, Problem& problem) {
+  ListenerCounts counts;
+  for (std::size_t i = 0; i < kCounters; ++i) {
+    const std::string name(counter_name(static_cast<Counter>(i)));
+    object.optional(name.c_str(), counts.values[i]);
+  }
+  object.optional("accept_queue_peak", counts.accept_queue_peak);
+  object.optional("syn_queue_peak", counts.syn_queue_peak);
+  decode_histogram(object, "accept_wait", problem, counts.accept_wait);
+  decode_histogram(object, "handshake_time", problem, counts.handshake_time);
+  return counts;
+}
+
+/// All that points into Sample::counts must point at something.
+void check_indexes(const Sample& sample, Problem& problem) {
+  const auto check = [&](const char* list, std::size_t index, const char* key, const auto& value) {
+    if (!value || *value < sample.counts.size()) return;
+    problem.found(fmt::format("{}[{}].{} is beyond the end of counts", list, index, key));
+  };
+  for (std::size_t i = 0; i < sample.listeners.size(); ++i) {
+    check("listeners", i, "counts", sample.listeners[i].counts);
+  }
+  for (std::size_t i = 0; i < sample.namespaces.size(); ++i) {
+    check("namespaces", i, "counted", sample.namespaces[i].counted);
+  }
+  for (std::size_t i = 0; i < sample.closed.size(); ++i) {
+    check("closed", i, "listener.counts", sample.closed[i].listener.counts);
+  }
+}
+
+/// What was counted and what closed; none of it is in recordings of before.
+void decode_counted(const Object& root, Sample& sample, Problem& problem) {
+  if (const Json* counting = root.find("counting")) {
+    sample.counting = decode_counting(Object(*counting, "counting", Object::kNoIndex, problem));
+  }
+  root.each_if_any("counts", [&](const Json& item, std::size_t index) {
+    sample.counts.push_back(decode_counts(Object(item, "counts", index, problem), problem));
+  });
+  root.each_if_any("closed", [&](const Json& item, std::size_t index) {
+    const Object object(item, "closed", index, problem);
+    RawClosed& closed = sample.closed.emplace_back();
+    object.required("monotonic_ns", closed.monotonic_ns);
+    const Json* listener = object.find("listener");
+    if (listener == nullptr) return object.wrong("listener", " is missing");
+    closed.listener = decode_listener(Object(*listener, "listener of closed ", index, problem));
+  });
+  check_indexes(sample, problem);
 }
 
 void decode_holders(const Object& object, OwnerTable& out) {
@@ -298,6 +402,7 @@ Result<Sample> decode_sample(std::span<const std::uint8_t> cbor, OwnersInUse& ow
     const Object object(item, "namespaces", index, problem);
     sample.namespaces.push_back(decode_namespace(object, index, problem));
   });
+  decode_counted(root, sample, problem);
   const OwnersInUse of_sample = owners_of(root, owners, problem);
   sample.owners = of_sample.table;
   const Json none = Json::object();

@@ -53,7 +53,8 @@ const char* family_name(Family family) {
 Json listener_to_json(const RawListener& listener) {
   const auto& [netns, cookie, inode, family, address, port, interface, uid, cgroup_id, cgroup,
                accept_queue_len, accept_queue_limit, syn_queue_len, syn_queue_young,
-               fastopen_queue_len, fastopen_queue_limit, sk_drops] = listener;
+               fastopen_queue_len, fastopen_queue_limit, sk_drops, oldest_wait_ns, listen_requested,
+               counts] = listener;
   Json object = Json::object();
   object["netns"] = number(netns);
   if (cookie) object["cookie"] = number(*cookie);
@@ -72,6 +73,9 @@ Json listener_to_json(const RawListener& listener) {
   put(object, "fastopen_queue_len", fastopen_queue_len);
   put(object, "fastopen_queue_limit", fastopen_queue_limit);
   put(object, "sk_drops", sk_drops);
+  put(object, "oldest_wait_ns", oldest_wait_ns);
+  put(object, "listen_requested", listen_requested);
+  put(object, "counts", counts);
   return object;
 }
 
@@ -101,13 +105,75 @@ Json counters_to_json(const std::vector<std::pair<std::string, std::uint64_t>>& 
 }
 
 Json namespace_to_json(const RawNamespace& raw) {
-  const auto& [netns, name, sysctls, mib] = raw;
+  const auto& [netns, name, sysctls, mib, mib_after, counted] = raw;
   Json object = Json::object();
   object["netns"] = number(netns);
   put(object, "name", name);
   object["sysctls"] = sysctls_to_json(sysctls);
   if (mib) object["mib"] = counters_to_json(*mib);
+  if (mib_after) object["mib_after"] = counters_to_json(*mib_after);
+  put(object, "counted", counted);
   return object;
+}
+
+Json counting_to_json(const Counting& counting) {
+  const auto& [counters, peaks, accept_wait, handshake_time] = counting;
+  static_assert(sizeof counters * 8 >= kCounters);
+  Json names = Json::array();
+  for (std::size_t i = 0; i < kCounters; ++i) {
+    const auto counter = static_cast<Counter>(i);
+    if (counting.counts(counter)) names.push_back(counter_name(counter));
+  }
+  Json object = Json::object();
+  object["counters"] = std::move(names);
+  object["peaks"] = peaks;
+  object["accept_wait"] = accept_wait;
+  object["handshake_time"] = handshake_time;
+  return object;
+}
+
+/// Nothing for what is 0: of most listeners little is counted.
+void put_count(Json& object, std::string_view key, std::uint64_t value) {
+  if (value != 0) object[std::string(key)] = value;
+}
+
+void put_histogram(Json& object, const char* key, const Histogram& histogram) {
+  const auto& [counts, sum_ns, max_ns] = histogram;
+  Json buckets = Json::array();
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    if (counts[i] != 0) buckets.push_back({i, counts[i]});
+  }
+  if (buckets.empty() && sum_ns == 0 && max_ns == 0) return;
+  object[key] = {{"buckets", std::move(buckets)}, {"sum_ns", sum_ns}, {"max_ns", max_ns}};
+}
+
+Json counts_to_json(const ListenerCounts& counts) {
+  const auto& [values, accept_queue_peak, syn_queue_peak, accept_wait, handshake_time] = counts;
+  Json object = Json::object();
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    put_count(object, counter_name(static_cast<Counter>(i)), values[i]);
+  }
+  put_count(object, "accept_queue_peak", accept_queue_peak);
+  put_count(object, "syn_queue_peak", syn_queue_peak);
+  put_histogram(object, "accept_wait", accept_wait);
+  put_histogram(object, "handshake_time", handshake_time);
+  return object;
+}
+
+Json closed_to_json(const RawClosed& raw) {
+  const auto& [listener, monotonic_ns] = raw;
+  Json object = Json::object();
+  object["monotonic_ns"] = monotonic_ns;
+  object["listener"] = listener_to_json(listener);
+  return object;
+}
+
+/// No key for a list of nothing.
+template <class List, class ToJson>
+void put_list(Json& object, const char* key, const List& list, ToJson to_json) {
+  if (list.empty()) return;
+  Json& elements = object[key] = Json::array();
+  for (const auto& element : list) elements.push_back(to_json(element));
 }
 
 Json self_to_json(const RawSelf& self) {
@@ -158,8 +224,8 @@ Bytes encode_owners(const OwnerTable& owners) {
 }
 
 Bytes encode_sample(const Sample& sample, std::uint64_t owner_table, const Bytes* owner_bytes) {
-  const auto& [wall_ns, monotonic_ns, host, kernel, backend, listeners, namespaces, owners, self] =
-      sample;
+  const auto& [wall_ns, monotonic_ns, host, kernel, backend, listeners, namespaces, owners,
+               counting, counts, closed, self] = sample;
   assert((owners != nullptr) == (owner_table != 0));
   Json object = Json::object();
   object["wall_ns"] = wall_ns;
@@ -174,6 +240,9 @@ Bytes encode_sample(const Sample& sample, std::uint64_t owner_table, const Bytes
   if (owner_table != 0) object["owner_table"] = owner_table;
   // The bytes are kept for comparison anyway, so that they go in as they are: CBOR inside CBOR.
   if (owner_bytes != nullptr) object["owners"] = bytes_of(*owner_bytes);
+  if (counting) object["counting"] = counting_to_json(*counting);
+  put_list(object, "counts", counts, counts_to_json);
+  put_list(object, "closed", closed, closed_to_json);
   object["self"] = self_to_json(self);
   return Json::to_cbor(object);
 }

@@ -121,15 +121,15 @@ constexpr const char* kShopCgroup =
     "cri-containerd-9f8e7d6c5b4a39281706f5e4d3c2b1a09f8e7d6c5b4a39281706f5e4d3c2b1a0.scope";
 
 std::vector<RawNamespace> overflow_namespaces(std::size_t step) {
-  RawNamespace host{kHost, std::nullopt, {4096, 2048, 1, 0, 5, 0}, {}};
+  RawNamespace host{kHost, std::nullopt, {4096, 2048, 1, 0, 5, 0}, {}, {}, {}};
   host.mib = counters({{"ListenOverflows", std::array{10'180, 10'692, 11'940}.at(step)},
                        {"ListenDrops", std::array{10'181, 10'693, 11'941}.at(step)},
                        {"PassiveOpens", 2'400'000 + 900 * step},
                        {"TCPFastOpenPassive", 77}});
   // Redis asked for 511; somaxconn was raised too late for it.
-  RawNamespace blue{kBlue, "blue", {step == 0 ? 128 : 1024, 128, 0, 0, 5, 0}, {}};
+  RawNamespace blue{kBlue, "blue", {step == 0 ? 128 : 1024, 128, 0, 0, 5, 0}, {}, {}, {}};
   blue.mib = counters({{"TCPReqQFullDrop", 40 + 7 * step}, {"ListenDrops", 40 + 7 * step}});
-  RawNamespace pod{kPod, std::nullopt, {4096, 1024, 2, 1, 5, std::nullopt}, {}};
+  RawNamespace pod{kPod, std::nullopt, {4096, 1024, 2, 1, 5, std::nullopt}, {}, {}, {}};
   pod.mib = counters({{"SyncookiesSent", 5000 + 300 * step},
                       {"SyncookiesRecv", 4100 + 250 * step},
                       {"SyncookiesFailed", 12}});
@@ -255,7 +255,7 @@ Sample quiet_sample() {
   owners.holds(sample.listeners[1], {640});
   owners.holds(sample.listeners[2], {905});
   sample.owners = owners.table();
-  sample.namespaces = {{kHost, std::nullopt, {4096, 4096, 1, 0, 5, 0}, counters({})}};
+  sample.namespaces = {{kHost, std::nullopt, {4096, 4096, 1, 0, 5, 0}, counters({}), {}, {}}};
   return sample;
 }
 
@@ -284,6 +284,8 @@ Sample unprivileged_sample(std::size_t step) {
   sample.namespaces = {{kHost,
                         std::nullopt,
                         {128, std::nullopt, std::nullopt, std::nullopt, std::nullopt, std::nullopt},
+                        std::nullopt,
+                        std::nullopt,
                         std::nullopt}};
   return sample;
 }
@@ -324,12 +326,14 @@ Sample churn_sample(std::size_t step) {
   sample.namespaces = {{kHost,
                         std::nullopt,
                         {4096, 4096, 1, 0, 5, 0},
-                        counters({{"ListenDrops", 1000 + 10 * step}})}};
+                        counters({{"ListenDrops", 1000 + 10 * step}}),
+                        {},
+                        {}}};
   if (step < 2) {
     add(listener(31, {.netns = kRed, .port = 6000, .limit = 16, .accept_queue = 3, .drops = 1}),
         900, "worker");
     sample.namespaces.push_back(
-        {kRed, "red\rblue", {128, 128, 1, 0, 5, 0}, counters({{"ListenDrops", 1}})});
+        {kRed, "red\rblue", {128, 128, 1, 0, 5, 0}, counters({{"ListenDrops", 1}}), {}, {}});
   }
   sample.owners = owners.table();
   return sample;

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <set>
 
 #include "made_up.h"
@@ -106,50 +107,129 @@ TEST(Fields, AreConsistent) {
   EXPECT_EQ(find_field("Port"), nullptr);
 }
 
-// What a getter gives has the type that the table promises, or is absent.
-TEST(Fields, GiveTheirType) {
+/// The row of a listener of which everything is known.
+std::shared_ptr<const Snapshot> all_known(Deriver& deriver) {
   RawListener raw = listener();
+  raw.inode = 9;
   raw.uid = 1000;
   raw.cgroup_id = 5;
   raw.syn_queue_len = raw.syn_queue_young = raw.sk_drops = 1;
   raw.fastopen_queue_len = raw.fastopen_queue_limit = 0;
-  Deriver deriver;
-  Sample made = sample(1);
+  raw.oldest_wait_ns = 0;
+  raw.listen_requested = 511;
+  ListenerCounts counts;
+  counts.accept_wait.counts[3] = counts.handshake_time.counts[4] = 1;
+  counts.accept_wait.max_ns = counts.handshake_time.max_ns = 7'000;
+  Sample made = made_up::counting(sample(1));
   made.namespaces.at(0).name = "blue";
   derive(deriver, made);
-  made = sample(2, {raw});
+  made = made_up::counting(sample(2, {raw}), {counts});
   made.namespaces.at(0).name = "blue";
   made_up::own(
       made, 7,
       {"nginx", "/kubepods/pod1b4e28ba-2fa1-11d2-883f-0016d3cca427/" + std::string(64, 'a')});
   derive(deriver, made);
   made.monotonic_ns += made_up::kSecond;
-  const auto snapshot = derive(deriver, made);
+  return derive(deriver, made);
+}
+
+// What a getter gives has the type that the table promises.
+TEST(Fields, GiveTheirType) {
+  Deriver deriver;
+  const auto snapshot = all_known(deriver);
   const ListenerRow& row = snapshot->listeners.at(0);
-  std::set<std::string_view> absent;
   for (const Field& field : fields()) {
     const Value value = field.get(row);
     const bool text = std::holds_alternative<std::string_view>(value) ||
                       std::holds_alternative<std::string>(value);
     const bool number =
         std::holds_alternative<std::uint64_t>(value) || std::holds_alternative<double>(value);
-    if (std::holds_alternative<std::monostate>(value)) {
-      absent.insert(field.id);
-      EXPECT_EQ(display(field, value), "-");
-      EXPECT_EQ(plain(value), "");
-      continue;
-    }
+    EXPECT_FALSE(std::holds_alternative<std::monostate>(value)) << field.id;
     EXPECT_EQ(text, field.type == Type::text) << field.id;
     EXPECT_EQ(number, field.type == Type::number) << field.id;
     EXPECT_EQ(std::holds_alternative<bool>(value), field.type == Type::boolean) << field.id;
-    EXPECT_NE(field.need, Need::counters) << field.id;
-    EXPECT_NE(field.need, Need::latency) << field.id;
+    EXPECT_EQ(std::holds_alternative<const Histogram*>(value), field.type == Type::histogram)
+        << field.id;
   }
-  // Absent is only what no backend gives.
-  for (const std::string_view id : absent) {
-    const Need need = find_field(id)->need;
-    EXPECT_TRUE(need == Need::counters || need == Need::latency || need == Need::listen_call) << id;
+}
+
+// Each counter is shown by the field of its name and no other, and so is its rate.
+TEST(Fields, ShowTheCounterOfTheirName) {
+  for (std::size_t i = 0; i < kCounters; ++i) {
+    const auto counter = static_cast<Counter>(i);
+    Deriver deriver;
+    derive(deriver, made_up::counting(sample(1, {listener()})));
+    const auto snapshot = derive(
+        deriver, made_up::counting(sample(3, {listener()}), {made_up::counts({{counter, 10}})}));
+    const ListenerRow& row = snapshot->listeners.at(0);
+    for (std::size_t j = 0; j < kCounters; ++j) {
+      const std::string id(counter_name(static_cast<Counter>(j)));
+      EXPECT_EQ(shown(id, row), i == j ? "10" : "0") << id;
+      EXPECT_EQ(shown(id + "_per_second", row), i == j ? "5.0" : "0") << id;
+    }
   }
+}
+
+// What one hook fails to count is absent, and nothing else is.
+TEST(Fields, AbsentIsWhatIsNotCounted) {
+  for (std::size_t i = 0; i < kCounters; ++i) {
+    Sample made = made_up::counting(sample(1, {listener()}));
+    made.counting->counters &= ~(std::uint32_t{1} << i);
+    Deriver deriver;
+    derive(deriver, made);
+    made.monotonic_ns += made_up::kSecond;
+    const auto snapshot = derive(deriver, made);
+    const ListenerRow& row = snapshot->listeners.at(0);
+    for (std::size_t j = 0; j < kCounters; ++j) {
+      const std::string id(counter_name(static_cast<Counter>(j)));
+      EXPECT_EQ(shown(id, row), i == j ? "-" : "0");
+      EXPECT_EQ(shown(id + "_per_second", row), i == j ? "-" : "0");
+    }
+  }
+  Sample made = made_up::counting(sample(1, {listener()}));
+  made.counting->peaks = made.counting->accept_wait = false;
+  const auto snapshot = derive(made);
+  const ListenerRow& row = snapshot->listeners.at(0);
+  EXPECT_EQ(shown("accept_queue_peak", row), "-");
+  EXPECT_TRUE(std::holds_alternative<std::monostate>(find_field("accept_wait")->get(row)));
+  EXPECT_TRUE(std::holds_alternative<const Histogram*>(find_field("handshake_time")->get(row)));
+}
+
+TEST(Fields, QuantilesNeedAValue) {
+  ListenerCounts counts;
+  counts.handshake_time.counts[10] = 100;
+  counts.handshake_time.max_ns = 1'000'000;
+  const auto snapshot = derive(made_up::counting(sample(1, {listener()}), {counts}));
+  const ListenerRow& row = snapshot->listeners.at(0);
+  for (const char* id : {"accept_wait_p50", "accept_wait_p99", "accept_wait_max"}) {
+    EXPECT_EQ(shown(id, row), "-") << id;
+  }
+  EXPECT_DOUBLE_EQ(std::get<double>(find_field("handshake_time_p50")->get(row)), 756e-6);
+  EXPECT_DOUBLE_EQ(std::get<double>(find_field("handshake_time_p99")->get(row)),
+                   512e-6 + 488e-6 * 0.99);
+  EXPECT_DOUBLE_EQ(std::get<double>(find_field("handshake_time_max")->get(row)), 0.001);
+}
+
+TEST(Fields, WhatListenAskedForAsItWasGiven) {
+  for (const auto& [requested, expected] : {std::pair{-1, "-1"},
+                                            {0, "0"},
+                                            {65535, "65535"},
+                                            {std::numeric_limits<int>::min(), "-2147483648"}}) {
+    RawListener raw = listener();
+    raw.listen_requested = requested;
+    const auto snapshot = derive(sample(1, {raw}));
+    const ListenerRow& row = snapshot->listeners.at(0);
+    EXPECT_EQ(shown("listen_requested", row), expected);
+    EXPECT_EQ(plain(find_field("listen_requested")->get(row)), expected);
+  }
+}
+
+TEST(Fields, OldestWaitIsThereWithoutCounting) {
+  RawListener raw = listener();
+  raw.oldest_wait_ns = 0;
+  EXPECT_EQ(shown("oldest_wait_seconds", derive(sample(1, {raw}))->listeners.at(0)), "0s");
+  raw.oldest_wait_ns = 34'567'000'000;
+  EXPECT_EQ(shown("oldest_wait_seconds", derive(sample(1, {raw}))->listeners.at(0)), "34.5s");
 }
 
 TEST(Fields, AbsentIsNotZero) {
@@ -179,7 +259,13 @@ TEST(Fields, AbsentIsNotZero) {
                          "sk_drops",
                          "sk_drops_per_second",
                          "drops",
-                         "accept_wait"}) {
+                         "drops_per_second",
+                         "accept_queue_peak",
+                         "syn_queue_peak",
+                         "oldest_wait_seconds",
+                         "listen_requested",
+                         "accept_wait",
+                         "accept_wait_p50"}) {
     EXPECT_EQ(shown(id, snapshot->listeners.at(0)), "-") << id;
   }
   EXPECT_EQ(shown("limit_set_by", snapshot->listeners.at(0)), "unknown");
@@ -378,6 +464,38 @@ TEST(Sort, TiesByPlaceAndElseStable) {
   for (const char* key : {"accept_queue_len", "accept_queue_len:asc", "family"}) {
     EXPECT_EQ(cookies_sorted(*snapshot, parse_sort(key).value()), (Order{4, 5, 3, 2, 1})) << key;
   }
+}
+
+TEST(Sort, TroubleIsWhatIsCounted) {
+  std::vector<RawListener> listeners = {listener(1), listener(2), listener(3)};
+  for (RawListener& raw : listeners) raw.sk_drops = 0;
+  Deriver deriver;
+  derive(deriver, made_up::counting(sample(1, listeners)));
+  listeners[0].sk_drops = 100;  // the socket's own counter moves for other reasons too
+  const auto lost = [](std::uint64_t count) { return made_up::counts({{Counter::drops, count}}); };
+  const auto snapshot = derive(
+      deriver, made_up::counting(sample(2, listeners), {ListenerCounts(), lost(1), lost(5)}));
+  EXPECT_EQ(cookies_sorted(*snapshot, {}), (std::vector<std::uint64_t>{3, 2, 1}));
+}
+
+TEST(Coverage, TextNamesWhatDoesNotAddUp) {
+  Totals totals;
+  EXPECT_EQ(coverage_text(totals), "");
+  totals.coverage = 1.0;
+  EXPECT_EQ(coverage_text(totals), "1.0");
+  totals.coverage = 0.99999;
+  totals.unexplained = {{"ListenOverflows", 2, 0}, {"ListenDrops", 3, 0}};
+  EXPECT_EQ(coverage_text(totals), "0.999 (3 not attributed)");
+  totals.coverage = 1.00001;
+  totals.unexplained = {{"ListenDrops", 0, 1}};
+  EXPECT_EQ(coverage_text(totals), "1.001 (1 too many)");
+  // Two namespaces that err in opposite directions.
+  totals.coverage = 1.0;
+  totals.unexplained = {{"ListenDrops", 4, 4}};
+  EXPECT_EQ(coverage_text(totals), "1.0 (4 not attributed, 4 too many)");
+  totals.coverage = std::nullopt;
+  totals.unexplained = {{"SyncookiesSent", 5, 0}};
+  EXPECT_EQ(coverage_text(totals), "- (5 of SyncookiesSent not attributed)");
 }
 
 TEST(Sort, TroubleFirst) {

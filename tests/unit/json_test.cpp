@@ -57,17 +57,19 @@ TEST(JsonView, DocumentHasItsMembersInOrder) {
   EXPECT_EQ(json["nics"], Json::array());
   const Json& netns = json["namespaces"][0];
   EXPECT_EQ(keys(netns),
-            (std::vector<std::string>{"netns", "netns_name", "somaxconn", "tcp_max_syn_backlog",
-                                      "tcp_syncookies", "tcp_abort_on_overflow",
-                                      "tcp_synack_retries", "tcp_migrate_req", "mib",
-                                      "mib_since_start", "counted_since_start", "coverage"}));
+            (std::vector<std::string>{
+                "netns", "netns_name", "somaxconn", "tcp_max_syn_backlog", "tcp_syncookies",
+                "tcp_abort_on_overflow", "tcp_synack_retries", "tcp_migrate_req", "mib",
+                "mib_since_start", "counted_since_start", "coverage", "residual"}));
   EXPECT_EQ(netns["netns"], 4026531840U);
   EXPECT_EQ(netns["netns_name"], "blue");
   EXPECT_EQ(netns["somaxconn"], 4096);
   EXPECT_TRUE(netns["tcp_migrate_req"].is_null());
   EXPECT_EQ(netns["mib"]["ListenDrops"], 18446744073709551615U);
   EXPECT_TRUE(netns["mib_since_start"].is_null());
+  EXPECT_TRUE(netns["counted_since_start"].is_null());
   EXPECT_TRUE(netns["coverage"].is_null());
+  EXPECT_TRUE(netns["residual"].is_null());
   const Json& self = json["self"];
   EXPECT_EQ(self["sample_milliseconds"], 1.5);
   EXPECT_EQ(self["cpu_seconds"], 2.5);
@@ -122,6 +124,49 @@ TEST(JsonView, SecondSampleHasRatesAndDeltas) {
   EXPECT_EQ(json["closed"][0]["cookie"], 2);
   EXPECT_EQ(json["closed"][0]["closed_at"], json["time"]);
   EXPECT_EQ(keys(json["closed"][0]).back(), "closed_at");
+}
+
+TEST(JsonView, HistogramsHaveOneCountMoreThanBounds) {
+  ListenerCounts counts;
+  counts.accept_wait.counts[0] = 3;
+  counts.accept_wait.counts[31] = 18446744073709551615U;
+  counts.accept_wait.sum_ns = 2'500'000'000;
+  counts.accept_wait.max_ns = 1'500'000'000;
+  const Json row =
+      document(*derive(made_up::counting(sample(1, {listener()}), {counts})))["listeners"][0];
+  const Json& wait = row["accept_wait"];
+  EXPECT_EQ(keys(wait), (std::vector<std::string>{"bounds", "counts", "sum", "max"}));
+  ASSERT_EQ(wait["bounds"].size(), Histogram::kBuckets - 1);
+  ASSERT_EQ(wait["counts"].size(), Histogram::kBuckets);
+  for (std::size_t i = 0; i + 1 < Histogram::kBuckets; ++i) {
+    EXPECT_EQ(wait["bounds"][i].get<double>(), Histogram::bound(i));
+  }
+  EXPECT_EQ(wait["counts"][0], 3);
+  EXPECT_EQ(wait["counts"][1], 0);
+  EXPECT_EQ(wait["counts"][31], 18446744073709551615U);
+  EXPECT_EQ(wait["sum"], 2.5);
+  EXPECT_EQ(wait["max"], 1.5);
+  EXPECT_EQ(row["handshake_time"]["sum"], 0);
+  EXPECT_TRUE(row["handshake_time_p99"].is_null());
+}
+
+TEST(JsonView, NamespacesTellWhatWasCounted) {
+  Deriver deriver;
+  Sample made = made_up::counting(sample(1));
+  made.namespaces.at(0).mib = MibCounters{{"ListenDrops", 10}, {"SyncookiesSent", 7}};
+  derive(deriver, made);
+  made = made_up::counting(sample(2));
+  made.namespaces.at(0).mib = MibCounters{{"ListenDrops", 14}, {"SyncookiesSent", 7}};
+  made.namespaces.at(0).mib_after = MibCounters{{"ListenDrops", 15}, {"SyncookiesSent", 7}};
+  made.namespaces.at(0).counted = 0;
+  made.counts = {made_up::counts({{Counter::drops, 3}})};
+  const Json netns = document(*derive(deriver, made))["namespaces"][0];
+  EXPECT_EQ(netns["mib"]["ListenDrops"], 15) << "as it was last read";
+  EXPECT_EQ(netns["mib_since_start"]["ListenDrops"], 5);
+  EXPECT_EQ(netns["counted_since_start"]["ListenDrops"], 3);
+  EXPECT_EQ(netns["counted_since_start"]["ListenOverflows"], 0);
+  EXPECT_EQ(netns["coverage"], 0.75);
+  EXPECT_EQ(netns["residual"], Json({{"ListenDrops", 1}, {"SyncookiesSent", 0}}));
 }
 
 TEST(JsonView, ColumnsAndFilterHoldForClosedOnesToo) {

@@ -4,6 +4,7 @@
 // rest is the same everywhere.
 #pragma once
 
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <utility>
@@ -50,6 +51,24 @@ inline Sample sample(std::uint64_t second, std::vector<RawListener> listeners = 
 
 inline std::shared_ptr<const Snapshot> derive(Deriver& deriver, Sample sample) {
   return deriver.derive(std::make_shared<const Sample>(std::move(sample)));
+}
+
+/// Everything is counted; `listeners` have the counts that follow, in their order.
+inline Sample counting(Sample sample, const std::vector<ListenerCounts>& counts = {}) {
+  sample.counting.emplace();
+  for (std::size_t i = 0; i < kCounters; ++i) sample.counting->add(static_cast<Counter>(i));
+  sample.counting->peaks = sample.counting->accept_wait = sample.counting->handshake_time = true;
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    sample.listeners.at(i).counts = static_cast<std::uint32_t>(sample.counts.size());
+    sample.counts.push_back(counts[i]);
+  }
+  return sample;
+}
+
+inline ListenerCounts counts(std::initializer_list<std::pair<Counter, std::uint64_t>> values) {
+  ListenerCounts made;
+  for (const auto& [counter, value] : values) made[counter] = value;
+  return made;
 }
 
 /// The Snapshot of one sample alone.

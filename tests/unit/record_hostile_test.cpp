@@ -47,6 +47,9 @@ TEST(RecordContent, UnknownKeysAreIgnored) {
   const Json unknown = {{"a", {1, 2, 3}}, {"b", nullptr}, {"c", true}};
   json["later"] = json["self"]["later"] = json["namespaces"][0]["later"] = unknown;
   json["listeners"][0]["later"] = json["namespaces"][0]["sysctls"]["later"] = unknown;
+  json["counting"]["later"] = json["counts"][0]["later"] = unknown;
+  json["counts"][0]["accept_wait"]["later"] = json["closed"][0]["later"] = unknown;
+  json["counting"]["counters"].push_back("counted_later");
   Json owners = owners_of(json);
   owners["later"] = owners["sockets"][0]["later"] = owners["processes"][0]["later"] = unknown;
   set_owners(json, owners);
@@ -67,6 +70,10 @@ TEST(RecordContent, MissingKeysAreAbsentOrRefused) {
       {"/listeners/0",
        {"netns", "inode", "family", "address", "port", "accept_queue_len", "accept_queue_limit"}},
       {"/namespaces/0", {"netns"}},
+      {"/counting", {"counters"}},
+      {"/counts/0/accept_wait", {"buckets", "sum_ns", "max_ns"}},
+      {"/closed/0", {"monotonic_ns", "listener"}},
+      {"/closed/0/listener", {"netns", "inode", "port"}},
       {"/self", {"sample_ns", "cpu_ns", "memory_bytes", "connection_hash_walks", "lost"}},
   };
   for (const auto& [object, keys] : required) {
@@ -78,8 +85,9 @@ TEST(RecordContent, MissingKeysAreAbsentOrRefused) {
   const std::vector<std::pair<std::string, std::vector<std::string>>> optional{
       {"/listeners/0",
        {"cookie", "interface", "uid", "cgroup_id", "cgroup", "syn_queue_len", "syn_queue_young",
-        "fastopen_queue_len", "fastopen_queue_limit", "sk_drops"}},
-      {"/namespaces/0", {"name", "sysctls", "mib"}},
+        "fastopen_queue_len", "fastopen_queue_limit", "sk_drops", "oldest_wait_ns",
+        "listen_requested", "counts"}},
+      {"/namespaces/0", {"name", "sysctls", "mib", "mib_after", "counted"}},
       {"/namespaces/0/sysctls",
        {"somaxconn", "tcp_max_syn_backlog", "tcp_syncookies", "tcp_abort_on_overflow",
         "tcp_synack_retries", "tcp_migrate_req"}},
@@ -107,8 +115,10 @@ void expect_wrong_types_refused(const Json& whole, const Json::json_pointer& at,
     if (other.type() == value.type()) continue;
     if (is_text(other) && is_text(value) && at.back() != "address" && at.back() != "owners")
       continue;
-    if (other == -1 && at.to_string().find("/sysctls/") != std::string::npos)
-      continue;  // may be negative
+    const std::string place = at.to_string();
+    const bool may_be_negative = place.find("/sysctls/") != std::string::npos ||
+                                 place.find("/listen_requested") != std::string::npos;
+    if (other == -1 && may_be_negative) continue;
     Json changed = whole;
     changed[at] = other;
     const Played played = play_document(wrap(changed));
@@ -117,17 +127,92 @@ void expect_wrong_types_refused(const Json& whole, const Json::json_pointer& at,
   }
 }
 
+TEST(RecordContent, WhatIsNotCountedIsNotThere) {
+  const auto without = [](std::initializer_list<const char*> keys) {
+    Json json = document(full_sample());
+    for (const char* key : keys) json.erase(key);
+    for (Json& listener : json["listeners"]) listener.erase("counts");
+    for (Json& netns : json["namespaces"]) netns.erase("counted");
+    const Played played = play_document(json);
+    EXPECT_EQ(played.samples.size(), 1U) << played.error;
+    return *played.samples.at(0);
+  };
+  EXPECT_EQ(without({"counting"}).counting, std::nullopt);
+  EXPECT_TRUE(without({"closed"}).closed.empty());
+  const Sample before = without({"counting", "counts", "closed"});
+  EXPECT_EQ(before.counting, std::nullopt);
+  EXPECT_TRUE(before.counts.empty());
+  EXPECT_TRUE(before.closed.empty());
+  // One counter, one histogram, one kind of counting less.
+  Json json = document(full_sample());
+  json["counts"][0].erase("syns");
+  json["counts"][0].erase("accept_wait");
+  json["counting"].erase("peaks");
+  const Played played = play_document(json);
+  ASSERT_EQ(played.samples.size(), 1U) << played.error;
+  const Sample& sample = *played.samples[0];
+  EXPECT_EQ(sample.counts.at(0)[Counter::syns], 0U);
+  EXPECT_EQ(sample.counts.at(0).accept_wait.count(), 0U);
+  EXPECT_EQ(sample.counts.at(0)[Counter::synacks], 1001U);
+  EXPECT_FALSE(sample.counting.value().peaks);
+  EXPECT_TRUE(sample.counting->handshake_time);
+}
+
+TEST(RecordContent, CountsThatAreNotThereAreRefused) {
+  for (const std::uint64_t beyond : {std::uint64_t{3}, std::uint64_t{UINT32_MAX}}) {
+    for (const char* pointer :
+         {"/listeners/1/counts", "/namespaces/0/counted", "/closed/1/listener/counts"}) {
+      Json json = document(full_sample());
+      json[Json::json_pointer(pointer)] = beyond;
+      expect_refused(json, "is beyond the end of counts");
+    }
+  }
+  Json json = document(full_sample());
+  json.erase("counts");
+  expect_refused(json, "listeners[0].counts is beyond the end of counts");
+}
+
+TEST(RecordContent, ImpossibleHistogramsAreRefused) {
+  const Json::json_pointer buckets("/counts/0/accept_wait/buckets");
+  for (const Json& wrong :
+       {Json::parse("[[32,1]]"), Json::parse("[[-1,1]]"), Json::parse("[[3,1],[3,1]]"),
+        Json::parse("[[3,1],[2,1]]"), Json::parse("[[1]]"), Json::parse("[[1,2,3]]"),
+        Json::parse("[1,2]"), Json::parse("[[1,-2]]"), Json::parse("[[18446744073709551615,1]]")}) {
+    Json json = document(full_sample());
+    json[buckets] = wrong;
+    expect_refused(json, "accept_wait.buckets are not ascending [bucket, count]");
+  }
+}
+
 TEST(RecordContent, WrongTypesAreRefused) {
   const Json whole = document(full_sample());
   const Json leaves = whole.flatten();
   for (const auto& [pointer, unused] : leaves.items()) {
-    if (pointer.starts_with("/owners/") || pointer.starts_with("/listeners/0/address/")) continue;
+    if (pointer.starts_with("/owners/") || pointer.find("/address/") != std::string::npos) continue;
     expect_wrong_types_refused(whole, Json::json_pointer(pointer),
                                [](const Json& changed) { return changed; });
   }
-  for (const char* pointer : {"/owners", "/listeners", "/listeners/0", "/listeners/0/address",
-                              "/namespaces", "/namespaces/0", "/namespaces/0/sysctls",
-                              "/namespaces/0/mib", "/namespaces/0/mib/1", "/self", "/self/lost"}) {
+  for (const char* pointer : {"/owners",
+                              "/listeners",
+                              "/listeners/0",
+                              "/listeners/0/address",
+                              "/namespaces",
+                              "/namespaces/0",
+                              "/namespaces/0/sysctls",
+                              "/namespaces/0/mib",
+                              "/namespaces/0/mib/1",
+                              "/self",
+                              "/self/lost",
+                              "/counting",
+                              "/counting/counters",
+                              "/counts",
+                              "/counts/0",
+                              "/counts/0/accept_wait",
+                              "/counts/0/accept_wait/buckets",
+                              "/counts/0/accept_wait/buckets/1",
+                              "/closed",
+                              "/closed/0",
+                              "/closed/0/listener"}) {
     expect_wrong_types_refused(whole, Json::json_pointer(pointer),
                                [](const Json& changed) { return changed; });
   }
@@ -155,6 +240,10 @@ TEST(RecordContent, NumbersOutOfRangeAreRefused) {
       {"/listeners/0/fastopen_queue_len", {k2To32}},
       {"/listeners/0/fastopen_queue_limit", {k2To32}},
       {"/listeners/0/sk_drops", {k2To32}},
+      {"/listeners/0/listen_requested", {std::uint64_t{1} << 31U}},
+      {"/listeners/0/counts", {k2To32}},
+      {"/counts/0/accept_queue_peak", {k2To32}},
+      {"/counts/0/syn_queue_peak", {k2To32}},
       {"/namespaces/0/netns", {k2To32}},
       {"/namespaces/0/sysctls/somaxconn", {std::uint64_t{1} << 63U, UINT64_MAX}},
   };

@@ -5,6 +5,27 @@
 
 namespace listenq::test {
 
+namespace {
+
+/// All of its members differ from each other and from 0.
+ListenerCounts full_counts() {
+  ListenerCounts counts;
+  for (std::size_t i = 0; i < kCounters; ++i) counts.values[i] = 1000 + i;
+  counts.accept_queue_peak = 130;
+  counts.syn_queue_peak = 99;
+  counts.accept_wait.counts[0] = 3;
+  counts.accept_wait.counts[17] = 4;
+  counts.accept_wait.counts[31] = 5;
+  counts.accept_wait.sum_ns = 8'000'000'000'001;
+  counts.accept_wait.max_ns = 2'000'000'000'002;
+  counts.handshake_time.counts[9] = 6;
+  counts.handshake_time.sum_ns = 3'000'003;
+  counts.handshake_time.max_ns = 500'004;
+  return counts;
+}
+
+}  // namespace
+
 Sample full_sample() {
   RawListener listener;
   listener.netns = NetnsId{4026531840};
@@ -24,18 +45,25 @@ Sample full_sample() {
   listener.fastopen_queue_len = 3;
   listener.fastopen_queue_limit = 256;
   listener.sk_drops = 54321;
+  listener.oldest_wait_ns = 12'345'678'901;
+  listener.listen_requested = 65535;
+  listener.counts = 1;
 
   RawListener other = listener;
   other.cookie = std::nullopt;
   other.family = Family::ipv4;
   other.address = {192, 0, 2, 1};
   other.syn_queue_len = std::nullopt;
+  other.listen_requested = -1;
+  other.counts = std::nullopt;
 
   RawNamespace host;
   host.netns = listener.netns;
   host.name = "blue";
   host.sysctls = {4096, 1024, 1, 2, 5, 6};
   host.mib = MibCounters{{"SyncookiesSent", 7}, {"ListenOverflows", 54000}, {"ListenDrops", 54321}};
+  host.mib_after = MibCounters{{"SyncookiesSent", 8}, {"ListenDrops", 54322}};
+  host.counted = 0;
 
   auto owners = std::make_shared<OwnerTable>();
   owners->pids = {812, 815, 20000};
@@ -53,6 +81,18 @@ Sample full_sample() {
   sample.listeners = {listener, other};
   sample.namespaces = {host};
   sample.owners = owners;
+  sample.counting.emplace().add(Counter::syns);
+  sample.counting->add(Counter::drops);
+  sample.counting->add(Counter::aborted_in_queue);
+  sample.counting->peaks = true;
+  sample.counting->handshake_time = true;
+  sample.counts = {full_counts(), full_counts(), ListenerCounts()};
+  sample.counts[1].values[2] = 0;
+  sample.closed.resize(2);
+  sample.closed[0] = {other, 86'399'999'999'999};
+  sample.closed[0].listener.counts = 2;
+  sample.closed[1] = {listener, 86'400'000'000'002};
+  sample.closed[1].listener.counts = std::nullopt;
   sample.self = {1'234'567, 89'000'000, 12'582'912, 4, {{"ring full", 2}, {"vanished", 1}}};
   return sample;
 }

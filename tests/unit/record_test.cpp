@@ -55,6 +55,15 @@ TEST(Record, GivesBackExtremes) {
   listener.syn_queue_len = listener.syn_queue_young = kMax<std::uint32_t>;
   listener.fastopen_queue_len = listener.fastopen_queue_limit = kMax<std::uint32_t>;
   listener.sk_drops = kMax<std::uint32_t>;
+  listener.oldest_wait_ns = kMax<std::uint64_t>;
+  listener.listen_requested = std::numeric_limits<std::int32_t>::min();
+  ListenerCounts& counts = sample.counts.at(0);
+  counts.values.fill(kMax<std::uint64_t>);
+  counts.accept_queue_peak = counts.syn_queue_peak = kMax<std::uint32_t>;
+  counts.accept_wait.counts.fill(kMax<std::uint64_t>);
+  counts.accept_wait.sum_ns = counts.accept_wait.max_ns = kMax<std::uint64_t>;
+  sample.counting->counters = (std::uint32_t{1} << kCounters) - 1;
+  sample.closed.at(0).monotonic_ns = kMax<std::uint64_t>;
   sample.namespaces.at(0).sysctls = {
       kMax<std::int64_t>, std::numeric_limits<std::int64_t>::min(), -1, 0, 1, std::nullopt};
   sample.namespaces.at(0).mib = MibCounters{{"ListenDrops", kMax<std::uint64_t>}, {"", 0}};
@@ -80,8 +89,14 @@ TEST(Record, GivesBackZeroesAsZeroes) {
   listener.syn_queue_len = listener.syn_queue_young = 0;
   listener.fastopen_queue_len = listener.fastopen_queue_limit = 0;
   listener.sk_drops = 0;
+  listener.oldest_wait_ns = 0;
+  listener.listen_requested = 0;
+  listener.counts = 0;
   sample.listeners = {listener};
-  sample.namespaces = {{NetnsId{0}, "", {0, 0, 0, 0, 0, 0}, MibCounters{}}};
+  sample.namespaces = {{NetnsId{0}, "", {0, 0, 0, 0, 0, 0}, MibCounters{}, MibCounters{}, 0}};
+  sample.counting.emplace();
+  sample.counts.resize(1);
+  sample.closed = {{listener, 0}};
   sample.owners = std::make_shared<OwnerTable>();
   expect_round_trip({sample});
 }
@@ -97,7 +112,9 @@ TEST(Record, GivesBackAbsentAsAbsent) {
   const RawListener& listener = played.samples[0]->listeners.at(0);
   EXPECT_FALSE(listener.cookie || listener.uid || listener.cgroup_id || listener.cgroup ||
                listener.syn_queue_len || listener.syn_queue_young || listener.fastopen_queue_len ||
-               listener.fastopen_queue_limit || listener.sk_drops);
+               listener.fastopen_queue_limit || listener.sk_drops || listener.oldest_wait_ns ||
+               listener.listen_requested || listener.counts);
+  EXPECT_FALSE(played.samples[0]->counting);
   EXPECT_FALSE(played.samples[0]->namespaces.at(0).name || played.samples[0]->namespaces[0].mib ||
                played.samples[0]->namespaces[0].sysctls.somaxconn);
 }
@@ -165,7 +182,9 @@ TEST(Record, HoldsTenThousandListeners) {
   for (std::uint32_t i = 0; i < 10'000; ++i) {
     sample.listeners[i].cookie = SocketCookie{i};
     sample.listeners[i].accept_queue_len = i * 2'654'435'761U;
+    sample.listeners[i].counts = i;
   }
+  sample.counts.resize(10'000, sample.counts.at(0));
   expect_round_trip({sample, sample});
 }
 

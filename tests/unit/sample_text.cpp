@@ -67,7 +67,8 @@ void add(std::string& out, const char* name, const auto& value) {
 void add_listener(std::string& out, const RawListener& listener) {
   const auto& [netns, cookie, inode, family, address, port, interface, uid, cgroup_id, cgroup,
                accept_queue_len, accept_queue_limit, syn_queue_len, syn_queue_young,
-               fastopen_queue_len, fastopen_queue_limit, sk_drops] = listener;
+               fastopen_queue_len, fastopen_queue_limit, sk_drops, oldest_wait_ns, listen_requested,
+               counts] = listener;
   out += "listener";
   add(out, "netns", netns);
   add(out, "cookie", cookie);
@@ -86,11 +87,14 @@ void add_listener(std::string& out, const RawListener& listener) {
   add(out, "fastopen_queue_len", fastopen_queue_len);
   add(out, "fastopen_queue_limit", fastopen_queue_limit);
   add(out, "sk_drops", sk_drops);
+  add(out, "oldest_wait_ns", oldest_wait_ns);
+  add(out, "listen_requested", listen_requested);
+  add(out, "counts", counts);
   out += '\n';
 }
 
 void add_namespace(std::string& out, const RawNamespace& raw) {
-  const auto& [netns, name, sysctls, mib] = raw;
+  const auto& [netns, name, sysctls, mib, mib_after, counted] = raw;
   const auto& [somaxconn, tcp_max_syn_backlog, tcp_syncookies, tcp_abort_on_overflow,
                tcp_synack_retries, tcp_migrate_req] = sysctls;
   out += "namespace";
@@ -103,6 +107,33 @@ void add_namespace(std::string& out, const RawNamespace& raw) {
   add(out, "tcp_synack_retries", tcp_synack_retries);
   add(out, "tcp_migrate_req", tcp_migrate_req);
   add(out, "mib", mib);
+  add(out, "mib_after", mib_after);
+  add(out, "counted", counted);
+  out += '\n';
+}
+
+void add_histogram(std::string& out, const char* name, const Histogram& histogram) {
+  const auto& [counts, sum_ns, max_ns] = histogram;
+  out += fmt::format(" {}={} sum {} max {}", name, fmt::join(counts, ","), sum_ns, max_ns);
+}
+
+void add_counts(std::string& out, const ListenerCounts& counts) {
+  const auto& [values, accept_queue_peak, syn_queue_peak, accept_wait, handshake_time] = counts;
+  out += fmt::format("counts {}", fmt::join(values, ","));
+  add(out, "accept_queue_peak", accept_queue_peak);
+  add(out, "syn_queue_peak", syn_queue_peak);
+  add_histogram(out, "accept_wait", accept_wait);
+  add_histogram(out, "handshake_time", handshake_time);
+  out += '\n';
+}
+
+void add_counting(std::string& out, const Counting& counting) {
+  const auto& [counters, peaks, accept_wait, handshake_time] = counting;
+  out += "counting";
+  add(out, "counters", counters);
+  add(out, "peaks", peaks);
+  add(out, "accept_wait", accept_wait);
+  add(out, "handshake_time", handshake_time);
   out += '\n';
 }
 
@@ -127,8 +158,8 @@ void add_owners(std::string& out, const OwnerTable& owners) {
 }  // namespace
 
 std::string sample_text(const Sample& sample) {
-  const auto& [wall_ns, monotonic_ns, host, kernel, backend, listeners, namespaces, owners, self] =
-      sample;
+  const auto& [wall_ns, monotonic_ns, host, kernel, backend, listeners, namespaces, owners,
+               counting, counts, closed, self] = sample;
   const auto& [sample_ns, cpu_ns, memory_bytes, connection_hash_walks, lost] = self;
   std::string out = "sample";
   add(out, "wall_ns", wall_ns);
@@ -142,6 +173,15 @@ std::string sample_text(const Sample& sample) {
   if (owners != nullptr) {
     out += "owners\n";
     add_owners(out, *owners);
+  }
+  if (counting) add_counting(out, *counting);
+  for (const ListenerCounts& each : counts) add_counts(out, each);
+  for (const RawClosed& each : closed) {
+    const auto& [listener, closed_ns] = each;
+    out += "closed";
+    add(out, "monotonic_ns", closed_ns);
+    out += ' ';
+    add_listener(out, listener);
   }
   out += "self";
   add(out, "sample_ns", sample_ns);

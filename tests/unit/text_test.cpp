@@ -51,14 +51,16 @@ TEST(Text, AlignsNumbersRightAndTextLeft) {
   made.namespaces.push_back(netns(NetnsId{7}));
   made_up::own(made, 31, {"a longer name", "/"});
   made_up::own(made, 4, {"b", "/"});
-  EXPECT_EQ(
-      written(*derive(made)),
-      "NETNS  ADDRESS     PORT  ACCEPTQ  LIMIT  FILL  SYNQ  SYN-LIMIT  SK-DROPS  SET-BY       PID"
-      "  PROCESS\n"
-      "blue   0.0.0.0    50000     4097   4096  100%     -       4096    123456  somaxconn     31"
-      "  a longer name\n"
-      "blue   127.0.0.1     80        0    511    0%     -        511         -  application    4"
-      "  b\n");
+  EXPECT_EQ(written(*derive(made)),
+            "NETNS  ADDRESS     PORT  ACCEPTQ  LIMIT  FILL  OLDEST  SYNQ  SYN-LIMIT  SK-DROPS  "
+            "SET-BY       PID"
+            "  PROCESS\n"
+            "blue   0.0.0.0    50000     4097   4096  100%       -     -       4096    123456  "
+            "somaxconn     31"
+            "  a longer name\n"
+            "blue   127.0.0.1     80        0    511    0%       -     -        511         -  "
+            "application    4"
+            "  b\n");
 }
 
 TEST(Text, ColumnsAreThoseGiven) {
@@ -125,6 +127,37 @@ TEST(Text, OneOfManyHasTheSameColumnsAsTheOthers) {
   std::copy_if(second.begin(), second.end(), std::back_inserter(squeezed_second),
                [](char c) { return c != ' '; });
   EXPECT_EQ(squeezed_first, squeezed_second) << "but for their widths";
+}
+
+TEST(Text, CountedColumnsWhereThereAreCounts) {
+  Deriver deriver;
+  const Sample first = made_up::counting(sample(1, {listener()}));
+  const std::string once = titles(*derive(deriver, first));
+  EXPECT_EQ(once,
+            "ADDRESS PORT ACCEPTQ PEAK LIMIT FILL OLDEST SYNQ SYN-PEAK SYN-LIMIT DROPS SET-BY PID "
+            "PROCESS");
+  const auto snapshot =
+      derive(deriver,
+             made_up::counting(sample(2, {listener()}), {made_up::counts({{Counter::drops, 7}})}));
+  EXPECT_EQ(titles(*snapshot),
+            "ADDRESS PORT ACCEPTQ PEAK LIMIT FILL OLDEST SYNQ SYN-PEAK SYN-LIMIT ACCEPTS/s DROPS "
+            "DROPS/s SET-BY PID PROCESS");
+}
+
+TEST(Text, HeadlineTellsOfCoverageAndLoss) {
+  Deriver deriver;
+  Sample made = made_up::counting(sample(0));
+  made.namespaces.at(0).mib = MibCounters{{"ListenDrops", 0}};
+  EXPECT_TRUE(written(*derive(deriver, made), {.headline = true})
+                  .starts_with("2023-11-14T22:13:20.000Z  iter  0 listeners, 0 in trouble\n"));
+  made = made_up::counting(sample(1));
+  made.namespaces.at(0).mib = MibCounters{{"ListenDrops", 4}};
+  made.namespaces.at(0).counted = 0;
+  made.counts = {made_up::counts({{Counter::drops, 3}})};
+  made.self.lost = {{"ring full", 2}};
+  EXPECT_TRUE(written(*derive(deriver, made), {.headline = true})
+                  .starts_with("2023-11-14T22:13:21.000Z  iter  0 listeners, 0 in trouble, "
+                               "coverage 0.750 (1 not attributed), 2 events lost by the tool\n"));
 }
 
 TEST(Text, HeadlineCountsWhatIsShown) {

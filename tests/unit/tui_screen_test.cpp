@@ -46,7 +46,7 @@ TEST(TuiScreen, TheFirstScreenAt80x24) {
   EXPECT_EQ(drawn(state),
             R"(listenq-top  web1  kernel 6.18.44  backend iter  every 1.0 s        14:13:21 UTC
 listeners 3  in trouble 1!  sk_drops/s 24.0  namespaces 1
-ListenOverflows/s -  12 since start  ListenDrops/s -  12 since start
+ListenOverflows/s 12.0  12 since start  ListenDrops/s 12.0  12 since start
 sorted by trouble first
   ADDRESS:PORT   ACCEPT QUEUE    SYN QUEUE       SK-DROPS/s SK-DR BY    PROCESS
 ! 0.0.0.0:80     [!!!]   512/511 [|  ]    12/511       24.0  1204 app   nginx

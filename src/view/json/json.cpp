@@ -79,21 +79,38 @@ void append(std::string& out, std::span<const std::int32_t> list) {
 void append(std::string& out, std::monostate /*absent*/) {
   out += "null";
 }
-void append(std::string& out, const Histogram* /*not measured*/) {
-  out += "null";
+
+/// {"bounds":[...],"counts":[: the bounds are the same in all of them.
+const std::string& histogram_head() {
+  static const std::string head = [] {
+    std::string text = "{\"bounds\":[";
+    for (std::size_t i = 0; i + 1 < Histogram::kBuckets; ++i) {
+      if (i != 0) text += ',';
+      append_number(text, Histogram::bound(i));
+    }
+    return text + "],\"counts\":[";
+  }();
+  return head;
 }
 
-template <class T>
-void append(std::string& out, const std::optional<T>& value) {
-  if (value) {
-    append(out, *value);
-  } else {
-    out += "null";
+/// One count more than bounds: those above the last. Times in seconds.
+void append(std::string& out, const Histogram* times) {
+  out += histogram_head();
+  for (const std::uint64_t count : times->counts) {
+    append_number(out, count);
+    out += ',';
   }
+  out.back() = ']';
+  out += ",\"sum\":";
+  append_number(out, static_cast<double>(times->sum_ns) / 1e9);
+  out += ",\"max\":";
+  append_number(out, static_cast<double>(times->max_ns) / 1e9);
+  out += '}';
 }
 
 /// {"name":number,...}, or null where it could not be read.
-void append_counters(std::string& out, const MibCounters& counters) {
+template <class Counters>
+void append_counters(std::string& out, const Counters& counters) {
   char before = '{';
   for (const auto& [name, value] : counters) {
     out += std::exchange(before, ',');
@@ -103,9 +120,17 @@ void append_counters(std::string& out, const MibCounters& counters) {
   }
   out += counters.empty() ? "{}" : "}";
 }
-void append(std::string& out, const std::optional<MibCounters>& counters) {
-  if (counters) {
-    append_counters(out, *counters);
+void append(std::string& out, const MibCounters& counters) {
+  append_counters(out, counters);
+}
+void append(std::string& out, const Residual& residual) {
+  append_counters(out, residual);
+}
+
+template <class T>
+void append(std::string& out, const std::optional<T>& value) {
+  if (value) {
+    append(out, *value);
   } else {
     out += "null";
   }
@@ -162,11 +187,11 @@ void write_namespace(std::string& out, const NamespaceRow& row) {
   member(out, "tcp_abort_on_overflow", raw.sysctls.tcp_abort_on_overflow);
   member(out, "tcp_synack_retries", raw.sysctls.tcp_synack_retries);
   member(out, "tcp_migrate_req", raw.sysctls.tcp_migrate_req);
-  member(out, "mib", raw.mib);
+  member(out, "mib", latest_mib(raw));
   member(out, "mib_since_start", row.mib_since_start);
-  // Both need events counted in the kernel, which no backend does.
-  member(out, "counted_since_start", std::monostate());
-  member(out, "coverage", std::monostate());
+  member(out, "counted_since_start", row.counted_since_start);
+  member(out, "coverage", row.coverage);
+  member(out, "residual", row.residual);
   out += '}';
 }
 
@@ -178,7 +203,7 @@ void write_self(std::string& out, const RawSelf& self) {
   member(out, "connection_hash_walks", self.connection_hash_walks);
   out += ",\"lost\":";
   append_counters(out, self.lost);
-  // What each hook took: there are no hooks yet.
+  // What each hook took is not in a Sample.
   member(out, "programs", std::monostate());
   out += '}';
 }

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <iterator>
 #include <string_view>
@@ -38,18 +39,52 @@ std::vector<const Field*> netns_columns(const Snapshot& snapshot) {
   return columns;
 }
 
-/// One table of many has the same columns as the others, whatever comes and goes in between.
+/// One table of many has the same columns as the others, whatever comes and goes in between: what
+/// is counted does not change while one watches.
 std::vector<const Field*> default_columns(const Snapshot& snapshot, bool one_of_many) {
   std::vector<const Field*> columns =
       one_of_many ? std::vector{find_field("netns"), find_field("netns_name")}
                   : netns_columns(snapshot);
-  for (const std::string_view id :
-       {"address", "port", "accept_queue_len", "accept_queue_limit", "accept_queue_fill",
-        "syn_queue_len", "syn_queue_limit", "sk_drops", "sk_drops_per_second", "limit_set_by",
-        "pid", "process"}) {
-    const Field* const field = find_field(id);
-    if (field->kind == Kind::rate && !one_of_many && !snapshot.interval_seconds) continue;
-    columns.push_back(field);
+  constexpr std::array kUncounted = {"address",
+                                     "port",
+                                     "accept_queue_len",
+                                     "accept_queue_limit",
+                                     "accept_queue_fill",
+                                     "oldest_wait_seconds",
+                                     "syn_queue_len",
+                                     "syn_queue_limit",
+                                     "sk_drops",
+                                     "sk_drops_per_second",
+                                     "limit_set_by",
+                                     "pid",
+                                     "process"};
+  constexpr std::array kCounted = {"address",
+                                   "port",
+                                   "accept_queue_len",
+                                   "accept_queue_peak",
+                                   "accept_queue_limit",
+                                   "accept_queue_fill",
+                                   "oldest_wait_seconds",
+                                   "syn_queue_len",
+                                   "syn_queue_peak",
+                                   "syn_queue_limit",
+                                   "accepts_per_second",
+                                   "drops",
+                                   "drops_per_second",
+                                   "limit_set_by",
+                                   "pid",
+                                   "process"};
+  const auto add = [&](const auto& ids) {
+    for (const std::string_view id : ids) {
+      const Field* const field = find_field(id);
+      if (field->kind == Kind::rate && !one_of_many && !snapshot.interval_seconds) continue;
+      columns.push_back(field);
+    }
+  };
+  if (snapshot.sample->counting) {
+    add(kCounted);
+  } else {
+    add(kUncounted);
   }
   return columns;
 }
@@ -104,7 +139,13 @@ void write_headline(std::string& out, const Snapshot& snapshot,
   out += rfc3339(snapshot.sample->wall_ns);
   out += "  " + printable(snapshot.sample->backend) + "  ";
   if (rows.size() != all) out += fmt::format("{} of ", rows.size());
-  out += fmt::format("{} listener{}, {} in trouble\n", all, all == 1 ? "" : "s", trouble);
+  out += fmt::format("{} listener{}, {} in trouble", all, all == 1 ? "" : "s", trouble);
+  const std::string coverage = coverage_text(snapshot.totals);
+  if (!coverage.empty()) out += ", coverage " + coverage;
+  if (snapshot.totals.lost_events > 0) {
+    out += fmt::format(", {} events lost by the tool", snapshot.totals.lost_events);
+  }
+  out += '\n';
 }
 
 }  // namespace

@@ -57,6 +57,14 @@ int always(const Contents& /*contents*/) {
   return 1;
 }
 
+int counted(const Contents& contents) {
+  return contents.counted ? 1 : 0;
+}
+
+int uncounted(const Contents& contents) {
+  return contents.counted ? 0 : 1;
+}
+
 constexpr int kBarMost = 20;  ///< cells inside the brackets
 
 constexpr int kRoomy = 100;  ///< a window of this width is a wide one
@@ -81,25 +89,34 @@ constexpr auto kSpecs = std::to_array<Spec>({
      [](const Contents& c) { return queue_width(c, kBarMost); }},
     {ColumnKind::syn_queue, "syn_queue_len", "", 5, 0, 0, 0, false,
      [](const Contents& c) { return c.syn_queue ? queue_width(c, kBarMost) : 1; }},
-    {ColumnKind::field, "sk_drops_per_second", "SK-DR/S", 4, 7, 10, 10, true, always},
-    {ColumnKind::field, "sk_drops", "SK-DR", 8, 5, 10, 10, true,
-     [](const Contents& c) { return c.drops_digits; }},
-    {ColumnKind::limit_set_by, "limit_set_by", "BY", 7, 5, 5, 11, false,
+    {ColumnKind::field, "oldest_wait_seconds", "", 7, 6, 6, 6, true,
+     [](const Contents& c) { return c.waits ? 1 : 0; }},
+    {ColumnKind::field, "accepts_per_second", "ACC/s", 8, 6, 9, 9, true, counted},
+    {ColumnKind::field, "drops_per_second", "", 4, 7, 7, 8, true, counted},
+    {ColumnKind::field, "drops", "", 10, 5, 8, 10, true,
+     [](const Contents& c) { return c.counted ? c.drops_digits : 0; }},
+    {ColumnKind::field, "accept_queue_peak", "", 12, 4, 6, 8, true,
+     [](const Contents& c) { return c.counted ? c.queue_digits : 0; }},
+    {ColumnKind::field, "syns_per_second", "", 14, 6, 8, 8, true, counted},
+    {ColumnKind::field, "sk_drops_per_second", "SK-DR/S", 4, 7, 10, 10, true, uncounted},
+    {ColumnKind::field, "sk_drops", "SK-DR", 10, 5, 10, 10, true,
+     [](const Contents& c) { return c.counted ? 0 : c.drops_digits; }},
+    {ColumnKind::limit_set_by, "limit_set_by", "BY", 9, 5, 5, 11, false,
      [](const Contents& /*c*/) { return 11; }},
-    {ColumnKind::field, "somaxconn", "", 10, 9, 9, 9, true, always},
-    {ColumnKind::field, "accept_queue_fill", "", 11, 5, 5, 6, true, always},
-    {ColumnKind::field, "reuseport", "", 12, 9, 9, 9, true,
+    {ColumnKind::field, "somaxconn", "", 13, 9, 9, 9, true, always},
+    {ColumnKind::field, "accept_queue_fill", "", 15, 5, 5, 6, true, always},
+    {ColumnKind::field, "reuseport", "", 16, 9, 9, 9, true,
      [](const Contents& c) { return c.reuseport ? 1 : 0; }},
-    {ColumnKind::field, "pid", "", 9, 4, 10, 10, true,
+    {ColumnKind::field, "pid", "", 11, 4, 10, 10, true,
      [](const Contents& c) { return c.pid_digits; }},
     {ColumnKind::field, "process", "", 3, 7, 8, 24, false,
      [](const Contents& c) { return std::max(c.process, 1); }},
-    {ColumnKind::field, "uid", "", 13, 5, 10, 10, true, always},
-    {ColumnKind::field, "container", "", 14, 12, 12, 64, false,
+    {ColumnKind::field, "uid", "", 17, 5, 10, 10, true, always},
+    {ColumnKind::field, "container", "", 18, 12, 12, 64, false,
      [](const Contents& c) { return c.container ? 64 : 0; }},
-    {ColumnKind::field, "pod", "", 15, 36, 36, 36, false,
+    {ColumnKind::field, "pod", "", 19, 36, 36, 36, false,
      [](const Contents& c) { return c.pod ? 36 : 0; }},
-    {ColumnKind::field, "cgroup", "", 16, 12, 20, 80, false,
+    {ColumnKind::field, "cgroup", "", 20, 12, 20, 80, false,
      [](const Contents& c) { return c.cgroup; }},
 });
 
@@ -175,7 +192,9 @@ Contents measure(const std::vector<ListenerRow>& rows) {
     queue =
         std::max<std::uint64_t>({queue, raw.accept_queue_len, raw.accept_queue_limit,
                                  raw.syn_queue_len.value_or(0), row.syn_queue_limit.value_or(0)});
-    drops = std::max<std::uint64_t>(drops, raw.sk_drops.value_or(0));
+    drops = std::max(drops, losses(row).value_or(0));
+    all.counted = all.counted || row.counts != nullptr;
+    all.waits = all.waits || raw.oldest_wait_ns.has_value();
     if (row.process != nullptr) all.process = std::max(all.process, size_of(row.process->name));
     if (!row.pids.empty()) pid = std::max(pid, static_cast<std::uint64_t>(row.pids.front()));
     if (row.cgroup) all.cgroup = std::max(all.cgroup, size_of(*row.cgroup));

@@ -21,11 +21,13 @@ struct Contents {
   int local = 0;               ///< of the longest address:port
   int process = 0;             ///< of the longest process name
   int queue_digits = 1;        ///< of the largest queue length or limit
-  int drops_digits = 1;        ///< of the largest sk_drops
+  int drops_digits = 1;        ///< of the largest count of losses
   int pid_digits = 1;          ///< of the largest pid shown
   int cgroup = 0;              ///< of the longest path
   std::size_t namespaces = 0;  ///< that have a listener
   bool syn_queue = false;      ///< some row knows its SYN queue
+  bool counted = false;        ///< events are counted
+  bool waits = false;          ///< some row knows how long its oldest connection waits
   bool container = false;      ///< some row is in one
   bool pod = false;
   bool reuseport = false;  ///< some group has members

@@ -31,17 +31,28 @@ std::string owner(const ListenerRow& row) {
   return text;
 }
 
+/// The longest since the sample before, where that says more than the length now.
+std::string peak_text(const std::optional<std::uint32_t>& peak, std::uint32_t len) {
+  return peak && *peak > len ? fmt::format(" (peak {})", *peak) : std::string();
+}
+
 std::string accept_queue(const ListenerRow& row) {
   const auto len = row.raw->accept_queue_len;
   const auto limit = row.raw->accept_queue_limit;
-  if (row.accept_queue_fill >= 1.0) {
-    return fmt::format(
-        "accept queue FULL: {} wait for accept(), limit {}, further ones are refused", len, limit);
+  const std::string peak = peak_text(row.accept_queue_peak, len);
+  if (len == 0) return fmt::format("accept queue empty{}, limit {}", peak, limit);
+  std::string oldest;
+  if (row.raw->oldest_wait_ns) {
+    oldest = fmt::format(", the oldest for {}", field_text("oldest_wait_seconds", row));
   }
-  if (len == 0) return fmt::format("accept queue empty, limit {}", limit);
+  const bool full = row.accept_queue_fill >= 1.0;
   const bool nearly = row.accept_queue_fill >= 0.8;
-  return fmt::format("accept queue{}: {} wait{} for accept(), limit {}",
-                     nearly ? " nearly full" : "", len, len == 1 ? "s" : "", limit);
+  return fmt::format("accept queue{}: {} wait{} for accept(){}{}, limit {}{}",
+                     full     ? " FULL"
+                     : nearly ? " nearly full"
+                              : "",
+                     len, len == 1 ? "s" : "", oldest, peak, limit,
+                     full ? ", further ones are refused" : "");
 }
 
 std::string limit_origin(const ListenerRow& row) {
@@ -54,6 +65,9 @@ std::string limit_origin(const ListenerRow& row) {
       break;
     case LimitSetBy::somaxconn:
       text = "limit set by somaxconn";
+      if (row.raw->listen_requested) {
+        text += fmt::format(", listen() asked for {}", *row.raw->listen_requested);
+      }
       break;
     case LimitSetBy::unknown:
       text = "what set the limit is unknown";
@@ -67,7 +81,7 @@ std::string limit_origin(const ListenerRow& row) {
   return text;
 }
 
-std::string losses(const ListenerRow& row) {
+std::string sk_drops(const ListenerRow& row) {
   if (!row.raw->sk_drops) return "sk_drops unknown";
   const std::uint32_t total = *row.raw->sk_drops;
   if (!row.sk_drops_per_second)
@@ -80,6 +94,33 @@ std::string losses(const ListenerRow& row) {
                     : fmt::format("no sk_drops now, counter {}", total);
 }
 
+/// At which step of the handshake the accept queue refused; empty when it refused nothing.
+std::string overflows(const ListenerRow& row) {
+  const std::uint64_t at_syn = counted(row, Counter::overflows_syn).value_or(0);
+  const std::uint64_t at_ack = counted(row, Counter::overflows_ack).value_or(0);
+  if (at_syn == 0 && at_ack == 0) return {};
+  return fmt::format(" ({} at the SYN and {} at the ACK by a full accept queue)", at_syn, at_ack);
+}
+
+std::string refused(const ListenerRow& row) {
+  const auto drops = counted(row, Counter::drops);
+  if (!drops) return sk_drops(row);
+  if (*drops == 0) return "nothing dropped";
+  const std::string all = fmt::format("{} dropped{}", *drops, overflows(row));
+  const auto rate = per_second(row, Counter::drops);
+  if (!rate) return all + ", rate not known yet";
+  if (*rate <= 0) return all + ", none now";
+  return fmt::format("LOSING {} drops/s, {}", field_text("drops_per_second", row), all);
+}
+
+/// What goes through; empty where it is not counted, or nothing does.
+std::string served(const ListenerRow& row) {
+  const auto accepts = per_second(row, Counter::accepts);
+  if (!accepts) return {};
+  if (*accepts <= 0) return row.raw->accept_queue_len > 0 ? "NOTHING accepted" : "";
+  return fmt::format("{} accepted/s", field_text("accepts_per_second", row));
+}
+
 std::string syn_queue(const ListenerRow& row) {
   const auto& len = row.raw->syn_queue_len;
   if (!len) return "SYN queue unknown";
@@ -88,7 +129,8 @@ std::string syn_queue(const ListenerRow& row) {
     return fmt::format("SYN queue not used (tcp_syncookies = 2), {} half-open", *len);
   }
   if (!row.syn_queue_limit) return fmt::format("SYN queue {}, its limit unknown", *len);
-  std::string text = fmt::format("SYN queue {} of {}", *len, *row.syn_queue_limit);
+  std::string text = fmt::format("SYN queue {}{} of {}", *len, peak_text(row.syn_queue_peak, *len),
+                                 *row.syn_queue_limit);
   if (*len < *row.syn_queue_limit) return text;
   text += " FULL";
   if (cookies) text += *cookies == 0 ? ", SYNs are refused" : ", SYNs are answered by cookies";
@@ -112,7 +154,8 @@ Description describe(const ListenerRow& row) {
   }
 
   text.state = accept_queue(row);
-  join(text.state, "; ", losses(row));
+  join(text.state, "; ", served(row));
+  join(text.state, "; ", refused(row));
   join(text.state, "; ", limit_origin(row));
   join(text.state, "; ", syn_queue(row));
   return text;

@@ -61,10 +61,6 @@ std::string rate_text(const std::optional<double>& rate) {
   return display(*field, rate ? Value(*rate) : Value());
 }
 
-Style rate_style(const std::optional<double>& rate) {
-  return rate ? *rate > 0 ? Style::bad : Style::strong : Style::dim;
-}
-
 // --- header
 
 /// From sample to sample as it was, else as it was chosen.
@@ -106,9 +102,19 @@ void draw_identity(Canvas& canvas, const ScreenState& state) {
   line.item("every", seconds_text(interval_of(state)), Style::normal);
 }
 
+void draw_rate(Line& line, std::string_view label, const std::optional<double>& rate, Style style) {
+  line.item(label, rate_text(rate), rate ? style : Style::dim);
+}
+
+/// Losses are bad, whatever their number.
+void draw_loss_rate(Line& line, std::string_view label, const std::optional<double>& rate) {
+  draw_rate(line, label, rate, rate.value_or(0) > 0 ? Style::bad : Style::strong);
+}
+
+/// What narrow windows must not leave out comes first.
 void draw_totals(Canvas& canvas, const ScreenState& state, int row) {
   const Snapshot& snapshot = *state.shown.snapshot;
-  const Totals& totals = state.shown.totals;
+  const Totals& totals = snapshot.totals;
   Line line(canvas, row, canvas.columns());
   line.item("listeners", fmt::format("{}", snapshot.listeners.size()), Style::strong);
   line.item("in trouble", fmt::format("{}{}", totals.in_trouble, totals.in_trouble > 0 ? "!" : ""),
@@ -116,26 +122,43 @@ void draw_totals(Canvas& canvas, const ScreenState& state, int row) {
   if (state.rows.size() != snapshot.listeners.size()) {
     line.item("shown", fmt::format("{}", state.rows.size()), Style::notice);
   }
-  line.item("sk_drops/s", rate_text(totals.sk_drops_per_second),
-            rate_style(totals.sk_drops_per_second));
   if (totals.lost_events > 0) {
     line.item("events lost by the tool", fmt::format("{}!", totals.lost_events), Style::bad);
+  }
+  if (const std::string coverage = coverage_text(totals); !coverage.empty()) {
+    line.item("coverage", coverage, coverage == "1.0" ? Style::good : Style::bad);
+  }
+  if (snapshot.sample->counting) {
+    if (layout_of(state.height, state.width).header < 4) {
+      draw_loss_rate(line, "drops/s", totals.drops_per_second);
+      draw_loss_rate(line, "overflows/s", totals.overflows_per_second);
+    }
+  } else {
+    draw_loss_rate(line, "sk_drops/s", totals.sk_drops_per_second);
   }
   line.item("namespaces", fmt::format("{}", snapshot.namespaces.size()), Style::strong);
 }
 
-void draw_kernel_counters(Canvas& canvas, const ScreenState& state, int row) {
-  const Totals& totals = state.shown.totals;
-  const auto since = [](const std::optional<std::uint64_t>& count) {
-    return count ? fmt::format("{} since start", *count) : std::string("- since start");
-  };
+std::string since_start(const std::optional<std::uint64_t>& count) {
+  return count ? fmt::format("{} since start", *count) : std::string("- since start");
+}
+
+/// As they were counted; without that, as the kernel counts them by namespace.
+void draw_events(Canvas& canvas, const ScreenState& state, int row) {
+  const Totals& totals = state.shown.snapshot->totals;
   Line line(canvas, row, canvas.columns());
-  line.item("ListenOverflows/s", rate_text(totals.overflows_per_second),
-            rate_style(totals.overflows_per_second));
-  line.item("", since(totals.overflows_since_start), Style::normal);
-  line.item("ListenDrops/s", rate_text(totals.drops_per_second),
-            rate_style(totals.drops_per_second));
-  line.item("", since(totals.drops_since_start), Style::normal);
+  if (state.shown.snapshot->sample->counting) {
+    draw_rate(line, "SYN/s", totals.syns_per_second, Style::strong);
+    draw_rate(line, "accepts/s", totals.accepts_per_second, Style::strong);
+    draw_loss_rate(line, "overflows/s", totals.overflows_per_second);
+    draw_loss_rate(line, "drops/s", totals.drops_per_second);
+    line.item("", since_start(totals.listen_drops_since_start), Style::normal);
+    return;
+  }
+  draw_loss_rate(line, "ListenOverflows/s", totals.listen_overflows_per_second);
+  line.item("", since_start(totals.listen_overflows_since_start), Style::normal);
+  draw_loss_rate(line, "ListenDrops/s", totals.listen_drops_per_second);
+  line.item("", since_start(totals.listen_drops_since_start), Style::normal);
 }
 
 std::string sort_text(const SortKey& sort) {
@@ -161,7 +184,7 @@ void draw_header(Canvas& canvas, const ScreenState& state, const Layout& layout)
   draw_identity(canvas, state);
   draw_totals(canvas, state, 1);
   if (layout.header < 4) return;
-  draw_kernel_counters(canvas, state, 2);
+  draw_events(canvas, state, 2);
   draw_view(canvas, state, 3);
 }
 
@@ -171,21 +194,27 @@ Style fill_style(double fill) {
   return fill >= 1.0 ? Style::bad : fill >= kNearlyFull ? Style::warn : Style::good;
 }
 
-/// "[|||  ]"; a full one says so in words, for those who see no colour.
-void draw_bar(Canvas& canvas, int row, int column, int cells, double fill) {
+/// Cells of a bar that this fill takes: what is not empty shows, what is not full leaves a gap.
+int bar_cells(double fill, int cells) {
+  if (fill <= 0) return 0;
+  if (fill >= 1.0) return cells;
+  return std::clamp(static_cast<int>(std::ceil(fill * static_cast<double>(cells))), 1, cells - 1);
+}
+
+/// "[||  *]", the * where it was at its longest; a full one says so in words, for those who see no
+/// colour.
+void draw_bar(Canvas& canvas, int row, int column, int cells, double fill, double peak) {
   std::string bar(static_cast<std::size_t>(cells), ' ');
+  const int bars = bar_cells(fill, cells);
+  bar.replace(0, static_cast<std::size_t>(bars), static_cast<std::size_t>(bars), '|');
   if (fill >= 1.0) {
     const std::string_view word = cells >= 4 ? "FULL" : "!!!";
-    bar.assign(bar.size(), '|');
     bar.replace((bar.size() - word.size()) / 2, word.size(), word);
-  } else if (fill > 0) {
-    // What is not empty shows; what is not full leaves a gap.
-    const int bars = static_cast<int>(std::ceil(fill * static_cast<double>(cells)));
-    bar.replace(0, static_cast<std::size_t>(std::clamp(bars, 1, cells - 1)),
-                static_cast<std::size_t>(std::clamp(bars, 1, cells - 1)), '|');
   }
   canvas.put(row, column, "[", Style::dim);
   canvas.put(row, column + 1, bar, fill_style(fill));
+  const int peak_cells = bar_cells(peak, cells);
+  if (peak_cells > bars) canvas.put(row, column + peak_cells, "*", fill_style(peak));
   canvas.put(row, column + 1 + cells, "]", Style::dim);
 }
 
@@ -193,7 +222,27 @@ struct Queue {
   std::optional<std::uint32_t> len;
   std::optional<std::uint32_t> limit;
   std::optional<double> fill;
+  std::optional<double> peak;  ///< fill at its longest
 };
+
+Queue accept_queue_of(const ListenerRow& row) {
+  const RawListener& raw = *row.raw;
+  Queue queue{raw.accept_queue_len, raw.accept_queue_limit, row.accept_queue_fill, {}};
+  if (row.accept_queue_peak) {
+    queue.peak = static_cast<double>(*row.accept_queue_peak) /
+                 (static_cast<double>(raw.accept_queue_limit) + 1.0);
+  }
+  return queue;
+}
+
+Queue syn_queue_of(const ListenerRow& row) {
+  Queue queue{row.raw->syn_queue_len, row.syn_queue_limit, row.syn_queue_fill, {}};
+  if (row.syn_queue_peak && row.syn_queue_limit) {
+    queue.peak = static_cast<double>(*row.syn_queue_peak) /
+                 static_cast<double>(std::max(*row.syn_queue_limit, 1U));
+  }
+  return queue;
+}
 
 void draw_queue(Canvas& canvas, int row, int at, const Column& column, const Queue& queue,
                 const Contents& contents) {
@@ -203,7 +252,7 @@ void draw_queue(Canvas& canvas, int row, int at, const Column& column, const Que
     canvas.put_right(row, at, "-", Style::dim, column.width);
     return;
   }
-  draw_bar(canvas, row, at, bar, queue.fill.value_or(0));
+  draw_bar(canvas, row, at, bar, queue.fill.value_or(0), queue.peak.value_or(0));
   const std::string text = queue.limit ? fmt::format("{}/{}", *queue.len, *queue.limit)
                                        : fmt::format("{}/-", *queue.len);
   const Style style = *queue.len == 0                         ? Style::dim
@@ -280,13 +329,17 @@ std::string field_text(const Column& column, const ListenerRow& listener) {
   return text;
 }
 
+bool is_loss_rate(const Column& column) {
+  const std::string_view id = column.field->id;
+  return column.field->kind == Kind::rate &&
+         (id.starts_with("drops") || id.starts_with("overflows") || id.starts_with("sk_drops"));
+}
+
 void draw_field(Canvas& canvas, int row, int at, const Column& column, const ListenerRow& listener,
                 Style style) {
   const std::string text = field_text(column, listener);
   if (text == "-") style = Style::dim;
-  if (column.field->id == "sk_drops_per_second" && listener.sk_drops_per_second.value_or(0) > 0) {
-    style = Style::bad;
-  }
+  if (is_loss_rate(column) && text != "-" && text != "0") style = Style::bad;
   if (column.right) {
     canvas.put_right(row, at, text, style, column.width);
   } else {
@@ -309,15 +362,10 @@ void draw_listener(Canvas& canvas, int row, const std::vector<Column>& columns,
         draw_local(canvas, row, at, column.width, listener, style);
         break;
       case ColumnKind::accept_queue:
-        draw_queue(canvas, row, at, column,
-                   {listener.raw->accept_queue_len, listener.raw->accept_queue_limit,
-                    listener.accept_queue_fill},
-                   contents);
+        draw_queue(canvas, row, at, column, accept_queue_of(listener), contents);
         break;
       case ColumnKind::syn_queue:
-        draw_queue(canvas, row, at, column,
-                   {listener.raw->syn_queue_len, listener.syn_queue_limit, listener.syn_queue_fill},
-                   contents);
+        draw_queue(canvas, row, at, column, syn_queue_of(listener), contents);
         break;
       case ColumnKind::field:
       case ColumnKind::limit_set_by:

@@ -38,7 +38,12 @@ constexpr std::array kKeys = {
 
 constexpr std::array kMarks = {
     Entry{"!", "in trouble: losses grow now, or the accept queue is full"},
-    Entry{"[||  ] 2/9", "queue length and limit; the bar says FULL when the queue is"},
+    Entry{"[||  *] 2/9",
+          "queue length and limit; * is the longest since the sample before, where queues are "
+          "watched in the kernel; the bar says FULL when the queue is"},
+    Entry{"coverage",
+          "losses that were counted / those that the kernel's own ListenDrops counted: 1.0 means "
+          "that each has its listener; anything else names what does not add up"},
     Entry{"-",
           "not known here: the kernel, the backend or missing privileges do not tell; "
           "--explain says why"},

@@ -17,55 +17,6 @@ std::uint64_t socket_of(const RawListener& raw) {
   return raw.cookie ? number(*raw.cookie) : raw.inode;
 }
 
-std::optional<std::uint64_t> mib_value(const std::optional<MibCounters>& counters,
-                                       std::string_view name) {
-  if (!counters) return std::nullopt;
-  for (const auto& [counter, value] : *counters) {
-    if (counter == name) return value;
-  }
-  return std::nullopt;
-}
-
-template <class T>
-void add(std::optional<T>& sum, const std::optional<T>& value) {
-  if (value) sum = sum.value_or(T{}) + *value;
-}
-
-/// Growth of one kernel counter per second over the namespaces that both Snapshots read.
-std::optional<double> mib_rate(const Snapshot& now, const Snapshot& before, std::string_view name) {
-  if (!now.interval_seconds || *now.interval_seconds <= 0) return std::nullopt;
-  std::unordered_map<std::uint32_t, std::uint64_t> old;
-  for (const NamespaceRow& row : before.namespaces) {
-    if (const auto value = mib_value(row.raw->mib, name)) old[number(row.raw->netns)] = *value;
-  }
-  std::optional<double> sum;
-  for (const NamespaceRow& row : now.namespaces) {
-    const auto value = mib_value(row.raw->mib, name);
-    const auto found = old.find(number(row.raw->netns));
-    if (!value || found == old.end() || *value < found->second) continue;
-    sum = sum.value_or(0) + static_cast<double>(*value - found->second) / *now.interval_seconds;
-  }
-  return sum;
-}
-
-Totals totals_of(const Snapshot& now, const Snapshot* before) {
-  Totals totals;
-  for (const ListenerRow& row : now.listeners) {
-    if (Snapshot::in_trouble(row)) ++totals.in_trouble;
-    add(totals.sk_drops_per_second, row.sk_drops_per_second);
-  }
-  for (const NamespaceRow& row : now.namespaces) {
-    add(totals.overflows_since_start, mib_value(row.mib_since_start, "ListenOverflows"));
-    add(totals.drops_since_start, mib_value(row.mib_since_start, "ListenDrops"));
-  }
-  if (before != nullptr) {
-    totals.overflows_per_second = mib_rate(now, *before, "ListenOverflows");
-    totals.drops_per_second = mib_rate(now, *before, "ListenDrops");
-  }
-  for (const auto& [cause, count] : now.sample->self.lost) totals.lost_events += count;
-  return totals;
-}
-
 /// Where the selected listener is now: itself, else one in its place, else whatever moved up.
 std::size_t find_selected(const ScreenState& state) {
   if (!state.selected || state.rows.empty()) return 0;
@@ -95,7 +46,7 @@ ListenerId id_of(const RawListener& raw) {
 
 bool is_idle(const ListenerRow& row) {
   return row.raw->accept_queue_len == 0 && row.raw->syn_queue_len.value_or(0) == 0 &&
-         row.sk_drops_per_second.value_or(0) <= 0;
+         losses_per_second(row).value_or(0) <= 0;
 }
 
 Layout layout_of(int height, int width) {
@@ -135,8 +86,7 @@ void refresh(ScreenState& state) {
 }
 
 void show(ScreenState& state, std::shared_ptr<const Snapshot> snapshot, std::uint64_t now_ns) {
-  const Totals totals = totals_of(*snapshot, state.live.snapshot.get());
-  state.live = {std::move(snapshot), now_ns, totals};
+  state.live = {std::move(snapshot), now_ns};
   state.now_ns = now_ns;
   state.interval_changed = false;
   if (state.frozen && state.shown.snapshot) return;

@@ -13,7 +13,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "model/fields.h"
@@ -35,22 +34,10 @@ struct ListenerId {
 };
 [[nodiscard]] ListenerId id_of(const RawListener& raw);
 
-/// Sums over all listeners and namespaces of one Snapshot; nullopt where none of them knows.
-struct Totals {
-  std::size_t in_trouble = 0;
-  std::optional<double> sk_drops_per_second;
-  std::optional<double> overflows_per_second;  ///< ListenOverflows
-  std::optional<double> drops_per_second;      ///< ListenDrops
-  std::optional<std::uint64_t> overflows_since_start;
-  std::optional<std::uint64_t> drops_since_start;
-  std::uint64_t lost_events = 0;
-};
-
 /// A Snapshot as it came in.
 struct Shown {
   std::shared_ptr<const Snapshot> snapshot;  ///< null: none yet
   std::uint64_t arrived_ns = 0;              ///< monotonic time
-  Totals totals;
 };
 
 enum class Prompt : std::uint8_t { none, search, filter };

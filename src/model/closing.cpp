@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Deriver: listeners that are gone. Where the kernel told that one closed, with its last counts,
+// that word holds; else one is gone when a sample misses it.
+#include <algorithm>
+#include <utility>
+
+#include "model/derive.h"
+
+namespace listenq {
+namespace {
+
+constexpr std::size_t kClosedKept = 1000;
+
+/// As the kernel told it, with what only earlier samples knew.
+RawListener completed(const RawListener& closed, const RawListener& last) {
+  RawListener raw = closed;
+  const auto fill = [](auto& value, const auto& known) {
+    if (!value) value = known;
+  };
+  if (raw.inode == 0) raw.inode = last.inode;
+  if (raw.interface.empty()) raw.interface = last.interface;
+  fill(raw.uid, last.uid);
+  fill(raw.cgroup_id, last.cgroup_id);
+  raw.cgroup = last.cgroup;  // the row's container points into it
+  fill(raw.syn_queue_len, last.syn_queue_len);
+  fill(raw.syn_queue_young, last.syn_queue_young);
+  fill(raw.fastopen_queue_len, last.fastopen_queue_len);
+  fill(raw.fastopen_queue_limit, last.fastopen_queue_limit);
+  fill(raw.sk_drops, last.sk_drops);
+  fill(raw.listen_requested, last.listen_requested);
+  return raw;
+}
+
+/// Modulo 2^64, so that it is right on both sides of the sample's own moment.
+std::uint64_t wall_time(const RawClosed& closed, const Sample& sample) {
+  return sample.wall_ns - (sample.monotonic_ns - closed.monotonic_ns);
+}
+
+}  // namespace
+
+bool Deriver::is_missing(const ListenerRow& row) const {
+  const auto entry = history_.find(key_of(*row.raw));
+  return entry != history_.end() && entry->second.sample != samples_;
+}
+
+/// null when the Snapshot with it is no longer there.
+const ListenerRow* Deriver::last_row(const History& history, const RawClosed& closed,
+                                     const Snapshot& snapshot) const {
+  if (history.sample == samples_) return &snapshot.listeners[history.row];
+  if (history.sample + 1 == samples_) return &previous_->listeners[history.row];
+  const auto missed = unread_.find(closed.listener.netns);
+  if (missed == unread_.end()) return nullptr;
+  const auto& rows = missed->second.last->listeners;
+  if (history.row >= rows.size()) return nullptr;
+  const ListenerRow& row = rows[history.row];
+  return key_of(*row.raw) == key_of(closed.listener) ? &row : nullptr;
+}
+
+void Deriver::close_seen(Snapshot& snapshot) {
+  guessed_before_ = std::exchange(guessed_, {});
+  const auto& all = snapshot.sample->closed;
+  std::vector<const RawClosed*> in_order;
+  in_order.reserve(all.size());
+  for (const RawClosed& closed : all) in_order.push_back(&closed);
+  std::stable_sort(in_order.begin(), in_order.end(), [](const RawClosed* a, const RawClosed* b) {
+    return a->monotonic_ns < b->monotonic_ns;
+  });
+  for (const RawClosed* closed : in_order) close_seen(*closed, snapshot);
+}
+
+void Deriver::close_seen(const RawClosed& closed, Snapshot& snapshot) {
+  const Sample& sample = *snapshot.sample;
+  const std::uint64_t wall_ns = wall_time(closed, sample);
+  const Key key = key_of(closed.listener);
+  const ListenerRow* last = nullptr;
+  if (const auto entry = history_.find(key); entry != history_.end()) {
+    last = last_row(entry->second, closed, snapshot);
+    if (entry->second.sample == samples_) {
+      entry->second.closed_since = true;  // listed and closed then, or it listens again
+    } else {
+      history_.erase(entry);
+    }
+  }
+  std::shared_ptr<const ClosedListener>* guess = nullptr;
+  if (const auto guessed = guessed_before_.find(key); guessed != guessed_before_.end()) {
+    const std::uint64_t age = closed_count_ - guessed->second;  // 1: the newest
+    if (age <= closed_.size()) guess = &closed_[closed_.size() - static_cast<std::size_t>(age)];
+    guessed_before_.erase(guessed);
+  }
+  if (last == nullptr && guess != nullptr) last = &(*guess)->row;
+  if (last == nullptr) return close_unlisted(closed, wall_ns, snapshot);
+
+  const RawListener raw = completed(closed.listener, *last->raw);
+  ListenerRow row = *last;
+  row.raw = &raw;
+  row.counting = sample.counting ? &snapshot.counting : nullptr;
+  row.counts = counts_at(sample, raw.counts);
+  set_queues(row, last);
+  auto made = std::make_shared<const ClosedListener>(row, wall_ns);
+  if (guess != nullptr) {
+    *guess = std::move(made);
+  } else {
+    push_closed(std::move(made));
+  }
+}
+
+/// Came and went between two samples.
+void Deriver::close_unlisted(const RawClosed& closed, std::uint64_t wall_ns, Snapshot& snapshot) {
+  const Sample& sample = *snapshot.sample;
+  RawNamespace unknown;
+  unknown.netns = closed.listener.netns;
+  NamespaceRow nowhere;
+  nowhere.raw = &unknown;
+  ListenerRow row;
+  row.raw = &closed.listener;
+  row.netns = &nowhere;
+  if (const auto netns = namespaces_.find(number(unknown.netns)); netns != namespaces_.end()) {
+    const bool here = netns->second.sample == samples_;
+    if (here) row.netns = &snapshot.namespaces[netns->second.row];
+    if (!here && previous_) row.netns = &previous_->namespaces[netns->second.row];
+  }
+  row.counting = sample.counting ? &snapshot.counting : nullptr;
+  row.counts = counts_at(sample, closed.listener.counts);
+  if (sample.owners) set_owner(row, *sample.owners);
+  derive_cgroup(row, nullptr, snapshot);
+  set_queues(row, nullptr);
+  std::optional<std::uint32_t> clamped;
+  set_limit_origin(row, clamped);
+  push_closed(std::make_shared<const ClosedListener>(row, wall_ns));
+}
+
+/// A namespace that is missing as a whole is gone, or could not be read this once. Its listeners
+/// get one more sample before they count as closed, at the time they were first missed.
+void Deriver::close_missing(const Snapshot& snapshot) {
+  const std::uint64_t now = snapshot.sample->wall_ns;
+  if (history_.size() == seen_) {
+    unread_.clear();
+  } else {
+    const auto unread = std::exchange(unread_, {});
+    for (const auto& [netns, missed] : unread) {
+      for (const ListenerRow& row : missed.last->listeners) {
+        if (row.raw->netns != netns || !is_missing(row)) continue;
+        close_guessed(row, holds(netns) ? now : missed.wall_ns);
+      }
+    }
+    if (previous_) {
+      for (const ListenerRow& row : previous_->listeners) {
+        if (!is_missing(row)) continue;
+        if (holds(row.raw->netns)) {
+          close_guessed(row, now);
+        } else {
+          unread_.try_emplace(row.raw->netns, Unread{previous_, now});
+        }
+      }
+    }
+  }
+  std::erase_if(namespaces_, [&](const auto& entry) { return entry.second.sample + 1 < samples_; });
+}
+
+void Deriver::close_guessed(const ListenerRow& row, std::uint64_t wall_ns) {
+  const Key key = key_of(*row.raw);
+  const auto entry = history_.find(key);
+  const bool known = entry->second.closed_since;
+  history_.erase(entry);
+  if (known) return;
+  guessed_[key] = closed_count_;
+  push_closed(std::make_shared<const ClosedListener>(row, wall_ns));
+}
+
+void Deriver::push_closed(std::shared_ptr<const ClosedListener> closed) {
+  closed_.push_back(std::move(closed));
+  ++closed_count_;
+  if (closed_.size() > kClosedKept) closed_.pop_front();
+}
+
+}  // namespace listenq
