@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 target_sources(unit_tests PRIVATE
   cgroup_names_test.cpp
+  closing_test.cpp
+  counting_test.cpp
   counts_test.cpp
   csv_test.cpp
   derive_test.cpp
