@@ -431,6 +431,8 @@ static __always_inline void count_queued(struct tcp_sock *tp, struct request_soc
 	if (!handshake)
 		return;
 	count(c, LISTENQ_HANDSHAKE_ACKS, 1);
+	if (!req)
+		return;
 
 	__u64 sent = LOAD_PROBED(((struct tcp_request_sock *)req)->snt_synack);
 	__u64 now = bpf_ktime_get_ns();

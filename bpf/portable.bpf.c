@@ -277,18 +277,22 @@ int BPF_PROG(data_ready, struct sock *sk)
 	if (!tp || !m)
 		return 0;
 
-	/* The newest request is this one, or one that another CPU queued within the same moment. */
+	/*
+	 * The newest request is this one, or one that another CPU queued within the same moment; there
+	 * is none when accept() was as quick.
+	 */
 	struct request_sock *tail = tp->inet_conn.icsk_accept_queue.rskq_accept_tail;
 	const int fastopen = m->listener == (__u64)tp && (m->seen & SEEN_SYN);
 
-	count_queued(tp, tail, tail && !fastopen);
+	count_queued(tp, tail, !fastopen);
 	return 0;
 }
 
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(state_changed, struct sock *sk, int before, int after)
 {
-	if (before != TCP_LISTEN && after != TCP_LISTEN)
+	/* A new connection begins as a copy of its listener, so it leaves LISTEN too. */
+	if (after != TCP_LISTEN && (before != TCP_LISTEN || after != TCP_CLOSE))
 		return 0;
 	if (sk->sk_protocol != IPPROTO_TCP)
 		return 0;

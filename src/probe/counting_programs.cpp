@@ -354,6 +354,11 @@ std::string Attached<Skeleton>::attach_one(const Program& program, const Fd& cgr
   bpf_link* link = bpf_program__type(found) == BPF_PROG_TYPE_CGROUP_SKB
                        ? bpf_program__attach_cgroup(found, cgroup.get())
                        : bpf_program__attach(found);
+  if (link == nullptr && errno == ENOENT &&
+      bpf_program__type(found) == BPF_PROG_TYPE_TRACEPOINT) {
+    return "tracefs is not mounted at /sys/kernel/tracing, or the kernel has no tracepoints for "
+           "system calls (CONFIG_FTRACE_SYSCALLS)";
+  }
   if (link == nullptr) return errno_text(errno);
   links_.push_back(link);
   return "";
