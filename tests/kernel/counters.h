@@ -72,6 +72,8 @@ class Counters : public KernelTest {
   void expect_mib(const Growth& growth);
   // Of the listener; null and a failure when there is not exactly one.
   Json row(const Json& document) const;
+  // Of the tools, those that must have this field; the others are named. Empty: skip the test.
+  static std::vector<Watch*> watches_with(const std::string& field);
   static std::set<uint64_t> netns() { return {server().inode()}; }
 
   // Ends the watching tools: for tests that look at what is left of them.

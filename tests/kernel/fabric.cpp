@@ -23,11 +23,11 @@ void must_write(const Netns& space, const std::string& path, const std::string& 
 }  // namespace
 
 std::string Fabric::server_address(size_t i, bool v6) {
-  return v6 ? fmt::format("fd18:{}::1", i) : fmt::format("198.18.{}.1", i);
+  return v6 ? fmt::format("fd18:{}::1", i + 1) : fmt::format("198.18.{}.1", i);
 }
 
 std::string Fabric::client_address(size_t i, bool v6) {
-  return v6 ? fmt::format("fd18:{}::2", i) : fmt::format("198.18.{}.2", i);
+  return v6 ? fmt::format("fd18:{}::2", i + 1) : fmt::format("198.18.{}.2", i);
 }
 
 HardwareAddress Fabric::server_hardware(size_t i) {

@@ -38,7 +38,6 @@ constexpr std::array<std::array<Settings, Storm::kServers>, 2> kRounds{{
 
 // Ports that close in the middle of a round. The first is listened on anew.
 constexpr uint16_t kReopened = 9005;
-constexpr uint16_t kGroup = 9006;
 constexpr uint16_t kClosedForGood = 9010;
 
 void close_with_reset(Fd& socket) {

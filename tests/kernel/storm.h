@@ -25,6 +25,8 @@ uint64_t storm_size();
 class Storm {
  public:
   static constexpr size_t kServers = 3;
+  // The port of a SO_REUSEPORT group.
+  static constexpr uint16_t kGroup = 9006;
 
   Storm();
   Storm(const Storm&) = delete;

@@ -52,8 +52,9 @@ class WaitTimes : public Counters {
  protected:
   // Most values are of `usual`, the last hundredth of `seldom`.
   void expect_times(const std::string& field, const Delays& usual, const Delays& seldom) {
-    if (watches().empty()) GTEST_SKIP() << "no counting backend on this kernel";
-    for (const auto& watch : watches()) {
+    const auto tools = watches_with(field);
+    if (tools.empty()) GTEST_SKIP() << "no backend here has " << field;
+    for (Watch* watch : tools) {
       SCOPED_TRACE(watch->backend() + " " + field);
       const Json found = row(watch->settled(netns()));
       ASSERT_FALSE(found.is_null());
@@ -126,8 +127,9 @@ TEST_F(WaitTimes, OfAcceptAtOnceAreShort) {
     accept();  // blocks until it is there
     delays.add(0, seconds_since(sent));
   }
-  if (watches().empty()) GTEST_SKIP() << "no counting backend on this kernel";
-  for (const auto& watch : watches()) {
+  const auto tools = watches_with("accept_wait");
+  if (tools.empty()) GTEST_SKIP() << "no backend here sees accept() return";
+  for (Watch* watch : tools) {
     SCOPED_TRACE(watch->backend());
     const auto waits = Waits::of(row(watch->settled(netns())), "accept_wait");
     ASSERT_TRUE(waits);

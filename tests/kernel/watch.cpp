@@ -10,6 +10,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <ctime>
+#include <filesystem>
 
 namespace lqtest {
 namespace {
@@ -208,8 +209,13 @@ std::optional<uint64_t> counter(const Json& row, const std::string& name) {
 }
 
 bool may_be_absent(const std::string& backend, const std::string& name) {
-  static const std::set<std::string> needs_tracing{"drops_no_memory", "drops_no_route"};
-  return backend == "portable" && needs_tracing.contains(name);
+  if (backend != "portable") return false;
+  static const std::set<std::string> by_function{"drops_no_memory", "drops_no_route"};
+  static const std::set<std::string> by_system_call{"aborted_in_queue", "accept_wait",
+                                                    "listen_requested"};
+  static const bool calls_are_traced =
+      std::filesystem::exists("/sys/kernel/tracing/events/syscalls/sys_exit_accept4");
+  return by_function.contains(name) || (!calls_are_traced && by_system_call.contains(name));
 }
 
 std::vector<Json> closed_of(const Json& document, uint64_t netns_inode) {

@@ -82,7 +82,8 @@ class Watch {
 const std::vector<std::string>& counter_names();
 // A counter of the row; nothing when it is null there.
 std::optional<uint64_t> counter(const Json& row, const std::string& name);
-// May this backend leave it out? What needs function tracing, for portable.
+// May this backend leave a field out? portable: what only a traced function tells, and, on a kernel
+// without tracepoints of system calls, what only those tell.
 bool may_be_absent(const std::string& backend, const std::string& name);
 
 // The listeners that closed in a namespace, oldest first.
