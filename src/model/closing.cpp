@@ -66,10 +66,13 @@ void Deriver::close_seen(Snapshot& snapshot) {
   std::stable_sort(in_order.begin(), in_order.end(), [](const RawClosed* a, const RawClosed* b) {
     return a->monotonic_ns < b->monotonic_ns;
   });
-  for (const RawClosed* closed : in_order) close_seen(*closed, snapshot);
+  for (std::size_t i = 0; i < in_order.size(); ++i) {
+    close_seen(*in_order[i], in_order.size() - i <= kClosedKept, snapshot);
+  }
 }
 
-void Deriver::close_seen(const RawClosed& closed, Snapshot& snapshot) {
+/// One that so many others follow that it would not be kept is only forgotten.
+void Deriver::close_seen(const RawClosed& closed, bool is_kept, Snapshot& snapshot) {
   const Sample& sample = *snapshot.sample;
   const std::uint64_t wall_ns = wall_time(closed, sample);
   const Key key = key_of(closed.listener);
@@ -88,6 +91,7 @@ void Deriver::close_seen(const RawClosed& closed, Snapshot& snapshot) {
     if (age <= closed_.size()) guess = &closed_[closed_.size() - static_cast<std::size_t>(age)];
     guessed_before_.erase(guessed);
   }
+  if (!is_kept) return;
   if (last == nullptr && guess != nullptr) last = &(*guess)->row;
   if (last == nullptr) return close_unlisted(closed, wall_ns, snapshot);
 

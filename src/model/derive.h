@@ -84,7 +84,7 @@ class Deriver {
   [[nodiscard]] const ListenerRow* last_row(const History& history, const RawClosed& closed,
                                             const Snapshot& snapshot) const;
   void close_seen(Snapshot& snapshot);
-  void close_seen(const RawClosed& closed, Snapshot& snapshot);
+  void close_seen(const RawClosed& closed, bool is_kept, Snapshot& snapshot);
   void close_unlisted(const RawClosed& closed, std::uint64_t wall_ns, Snapshot& snapshot);
   void close_missing(const Snapshot& snapshot);
   void close_guessed(const ListenerRow& row, std::uint64_t wall_ns);

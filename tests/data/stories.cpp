@@ -107,6 +107,49 @@ Sample sample_at(double seconds, const std::string& host, const std::string& ker
   return sample;
 }
 
+Counting everything_counted() {
+  Counting counting;
+  for (std::size_t i = 0; i < kCounters; ++i) counting.add(static_cast<Counter>(i));
+  counting.peaks = counting.accept_wait = counting.handshake_time = true;
+  return counting;
+}
+
+using Counts = std::map<Counter, std::uint64_t>;
+
+/// `count` values: most in this bucket, some two further.
+Histogram times(std::uint64_t count, std::size_t bucket) {
+  Histogram histogram;
+  histogram.counts.at(bucket) = count - count / 10;
+  histogram.counts.at(bucket + 2) = count / 10;
+  histogram.sum_ns = count * 1000 << bucket;
+  histogram.max_ns = std::uint64_t{3000} << bucket;
+  return histogram;
+}
+
+/// Gives the sample's last listener its counts.
+ListenerCounts& count(Sample& sample, const Counts& values) {
+  sample.listeners.back().counts = static_cast<std::uint32_t>(sample.counts.size());
+  ListenerCounts& counts = sample.counts.emplace_back();
+  for (const auto& [counter, value] : values) counts[counter] = value;
+  return counts;
+}
+
+/// The sums that belong to the namespaces: of all that the sample has of them, and `closed` before.
+void sum_up(Sample& sample, const std::map<NetnsId, ListenerCounts>& closed = {}) {
+  for (RawNamespace& netns : sample.namespaces) {
+    ListenerCounts sum;
+    if (const auto found = closed.find(netns.netns); found != closed.end()) sum = found->second;
+    for (const RawListener& raw : sample.listeners) {
+      if (raw.netns != netns.netns || !raw.counts) continue;
+      for (std::size_t i = 0; i < kCounters; ++i) {
+        sum.values.at(i) += sample.counts.at(*raw.counts).values.at(i);
+      }
+    }
+    netns.counted = static_cast<std::uint32_t>(sample.counts.size());
+    sample.counts.push_back(sum);
+  }
+}
+
 // ---- overflow: one of four nginx workers does not accept any more, and several kinds of listener
 // stand around it
 
@@ -126,6 +169,13 @@ std::vector<RawNamespace> overflow_namespaces(std::size_t step) {
                        {"ListenDrops", std::array{10'181, 10'693, 11'941}.at(step)},
                        {"PassiveOpens", 2'400'000 + 900 * step},
                        {"TCPFastOpenPassive", 77}});
+  if (step == 2) {  // some are lost while the sample is taken
+    host.mib_after = host.mib;
+    host.mib = counters({{"ListenOverflows", 11'938},
+                         {"ListenDrops", 11'939},
+                         {"PassiveOpens", 2'400'000 + 900 * step},
+                         {"TCPFastOpenPassive", 77}});
+  }
   // Redis asked for 511; somaxconn was raised too late for it.
   RawNamespace blue{kBlue, "blue", {step == 0 ? 128 : 1024, 128, 0, 0, 5, 0}, {}, {}, {}};
   blue.mib = counters({{"TCPReqQFullDrop", 40 + 7 * step}, {"ListenDrops", 40 + 7 * step}});
@@ -136,11 +186,43 @@ std::vector<RawNamespace> overflow_namespaces(std::size_t step) {
   return {host, blue, pod};
 }
 
+/// One that refuses, at the ACK and at the SYN, because nobody accepts.
+void count_stuck(Sample& sample, std::size_t step) {
+  const std::uint64_t at_ack = std::array{2U, 490U, 1680U}.at(step);
+  const std::uint64_t at_syn = std::array{1U, 25U, 83U}.at(step);
+  ListenerCounts& counts = count(sample, {{Counter::syns, 400 + 700 * step},
+                                          {Counter::synacks, 400 + 700 * step - at_syn},
+                                          {Counter::synack_retransmits, 11 * step},
+                                          {Counter::handshake_acks, at_ack},
+                                          {Counter::overflows_syn, at_syn},
+                                          {Counter::overflows_ack, at_ack},
+                                          {Counter::drops, at_syn + at_ack},
+                                          {Counter::requests_expired, 3 * step}});
+  counts.accept_queue_peak = 512;
+  counts.syn_queue_peak = 388;
+}
+
+/// One that gets through what comes in.
+void count_served(Sample& sample, std::uint64_t connections, std::uint32_t peak) {
+  if (connections == 0) return;
+  ListenerCounts& counts = count(sample, {{Counter::syns, connections},
+                                          {Counter::synacks, connections},
+                                          {Counter::handshake_acks, connections},
+                                          {Counter::accepts, connections}});
+  counts.accept_queue_peak = peak;
+  counts.syn_queue_peak = peak / 2;
+  counts.accept_wait = times(connections, 8);
+  counts.handshake_time = times(connections, 14);
+}
+
 Sample overflow_sample(std::size_t step) {
-  Sample sample = sample_at(static_cast<double>(step), "web-3", "6.1.0-18-amd64", "iter");
+  Sample sample = sample_at(static_cast<double>(step), "web-3", "6.1.0-18-amd64", "fentry");
+  sample.counting = everything_counted();
   Owners owners;
   const auto add = [&](const RawListener& raw, std::vector<std::int32_t> pids) {
     sample.listeners.push_back(raw);
+    // A few milliseconds, as where somebody accepts.
+    sample.listeners.back().oldest_wait_ns = raw.accept_queue_len > 0 ? 4'200'000 : 0;
     if (!pids.empty()) owners.holds(raw, std::move(pids));
   };
   const std::string nginx = "/system.slice/nginx.service";
@@ -158,11 +240,19 @@ Sample overflow_sample(std::size_t step) {
                   .drops = stuck ? std::array{10'240U, 10'752U, 12'000U}.at(step) : 0U,
                   .uid = 33}),
         all_nginx);
+    sample.listeners.back().listen_requested = 511;
+    if (stuck) {
+      sample.listeners.back().oldest_wait_ns = 31'500'000'000 + step * kSecond;
+      count_stuck(sample, step);
+    } else {
+      count_served(sample, 320 * step + 40 * member, 9);
+    }
   }
   add(listener(15, {.family = Family::dual, .port = 80, .limit = 511, .uid = 33}), all_nginx);
 
   owners.process(640, "sshd", "/system.slice/ssh.service");
   add(listener(21, {.port = 22, .limit = 128}), {640});
+  sample.listeners.back().listen_requested = 128;
   add(listener(22, {.family = Family::ipv6, .port = 22, .limit = 128}), {640});
 
   owners.process(905, "postgres",
@@ -170,6 +260,8 @@ Sample overflow_sample(std::size_t step) {
   add(listener(23,
                {.address = kLoopback, .port = 5432, .limit = 200, .accept_queue = 161, .uid = 113}),
       {905});
+  sample.listeners.back().oldest_wait_ns = 820'000'000;
+  count_served(sample, 4 + 2 * step, 201);
   add(listener(
           24,
           {.family = Family::ipv6, .address = kLoopback6, .port = 5432, .limit = 200, .uid = 113}),
@@ -226,6 +318,12 @@ Sample overflow_sample(std::size_t step) {
                     .drops = 40 + 7 * static_cast<std::uint32_t>(step),
                     .uid = 999}),
       {3010});
+  sample.listeners.back().listen_requested = 511;
+  count(sample, {{Counter::syns, 20 * step},
+                 {Counter::synacks, 13 * step},
+                 {Counter::drops, 7 * step},
+                 {Counter::drops_syn_queue_full, 7 * step}})
+      .accept_queue_peak = 90;
   owners.process(4100, "java", kShopCgroup);
   add(listener(42, {.netns = kPod,
                     .family = Family::dual,
@@ -234,7 +332,16 @@ Sample overflow_sample(std::size_t step) {
                     .accept_queue = 50,
                     .uid = 10001}),
       {4100});
+  sample.listeners.back().listen_requested = 50;
+  count(sample, {{Counter::syns, 310 * step},
+                 {Counter::synacks, 310 * step},
+                 {Counter::handshake_acks, 250 * step},
+                 {Counter::accepts, 250 * step},
+                 {Counter::cookies_sent, 300 * step},
+                 {Counter::cookies_valid, 250 * step}})
+      .accept_queue_peak = 51;
   sample.namespaces = overflow_namespaces(step);
+  sum_up(sample);
   sample.owners = owners.table();
   return sample;
 }
@@ -296,7 +403,12 @@ constexpr NetnsId kRed{4026533000};
 
 Sample churn_sample(std::size_t step) {
   Sample sample =
-      sample_at(std::array{0.0, 1.0, 3.5, 4.5}.at(step), "host\x1b[31m", "6.18.0", "iter");
+      sample_at(std::array{0.0, 1.0, 3.5, 4.5}.at(step), "host\x1b[31m", "6.18.0", "portable");
+  // One hook could not be had, and some events were lost: not all that the kernel dropped is known.
+  sample.counting = everything_counted();
+  sample.counting->counters &= ~(1U << static_cast<unsigned>(Counter::drops_no_route));
+  sample.counting->handshake_time = false;
+  if (step >= 2) sample.self.lost = {{"map full", 3}};
   Owners owners;
   const auto add = [&](const RawListener& raw, std::int32_t pid, std::string name,
                        std::optional<std::string> cgroup = std::nullopt) {
@@ -308,6 +420,12 @@ Sample churn_sample(std::size_t step) {
   const std::array drops{4'294'967'290U, 4'294'967'295U, 4U, 4U};
   add(listener(1, {.port = 80, .limit = 511, .accept_queue = 7, .drops = drops.at(step)}), 100,
       "a,b\"c'd;e", "/evil,\"quoted\"\n/slice");
+  sample.listeners.back().listen_requested = -1;
+  sample.listeners.back().oldest_wait_ns = 61'000'000'000;
+  // The last sample: the socket listens again and is counted anew.
+  const std::uint64_t drops_of_first = std::array{0U, 10U, 17U, 10U}.at(step);
+  count(sample, {{Counter::drops, drops_of_first}, {Counter::overflows_ack, drops_of_first}})
+      .accept_queue_peak = 12;
   // Takes the place of another on the same port: another cookie, another listener.
   add(listener(step < 2 ? 2 : 12, {.port = 8080, .limit = 128, .drops = step < 2 ? 900U : 0U}),
       step < 2 ? 200 : 201, "\x1b[2J\x1b[Hroot# ");
@@ -323,10 +441,19 @@ Sample churn_sample(std::size_t step) {
   add(listener(6, {.address = kLoopback, .port = 7002, .limit = 64}), 600,
       "rtl" + right_to_left + "desrever");
   if (step >= 2) add(listener(7, {.address = kLoopback, .port = 7003, .limit = 64}), 700, "=1+1");
+  if (step == 2) {
+    // The one on port 8080 before, and one that no sample ever held.
+    sample.closed.push_back(
+        {listener(2, {.port = 8080, .limit = 128, .accept_queue = 2}), 5'001'700'000'000});
+    sample.closed.back().listener.counts = static_cast<std::uint32_t>(sample.counts.size());
+    sample.counts.emplace_back()[Counter::closed_unaccepted] = 2;
+    sample.closed.push_back({listener(8, {.port = 9999, .limit = 4096}), 5'002'900'000'000});
+  }
   sample.namespaces = {{kHost,
                         std::nullopt,
                         {4096, 4096, 1, 0, 5, 0},
-                        counters({{"ListenDrops", 1000 + 10 * step}}),
+                        counters({{"ListenOverflows", std::array{500, 510, 517, 527}.at(step)},
+                                  {"ListenDrops", 1000 + 10 * step}}),
                         {},
                         {}}};
   if (step < 2) {
@@ -335,6 +462,10 @@ Sample churn_sample(std::size_t step) {
     sample.namespaces.push_back(
         {kRed, "red\rblue", {128, 128, 1, 0, 5, 0}, counters({{"ListenDrops", 1}}), {}, {}});
   }
+  std::map<NetnsId, ListenerCounts> closed;
+  if (step >= 2) closed[kHost][Counter::closed_unaccepted] = 2;
+  if (step == 3) closed[kHost][Counter::drops] = closed[kHost][Counter::overflows_ack] = 17;
+  sum_up(sample, closed);
   sample.owners = owners.table();
   return sample;
 }

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -88,14 +89,20 @@ std::string once_json(const Snapshots& snapshots) {
   return out;
 }
 
-/// One line a member, for reading and for differences. Nothing but white space is added, so that
-/// every token is compared as it was written.
+/// One line a member, for reading and for differences; a list of numbers on one. Nothing but white
+/// space is added, so that every token is compared as it was written.
 std::string unfolded(const std::string& json) {
   std::string out;
   std::size_t depth = 0;
   bool in_text = false;
   for (std::size_t i = 0; i < json.size(); ++i) {
     const char c = json[i];
+    if (!in_text && c == '[' && i + 1 < json.size() && std::isdigit(json[i + 1]) != 0) {
+      const std::size_t end = json.find(']', i);
+      out.append(json, i, end - i + 1);
+      i = end;
+      continue;
+    }
     const bool closes = !in_text && (c == '}' || c == ']');
     const bool is_empty = closes && i > 0 && (json[i - 1] == '{' || json[i - 1] == '[');
     if (closes) --depth;

@@ -157,7 +157,7 @@ TEST(Text, HeadlineTellsOfCoverageAndLoss) {
   made.self.lost = {{"ring full", 2}};
   EXPECT_TRUE(written(*derive(deriver, made), {.headline = true})
                   .starts_with("2023-11-14T22:13:21.000Z  iter  0 listeners, 0 in trouble, "
-                               "coverage 0.750 (1 not attributed), 2 events lost by the tool\n"));
+                               "coverage 0.750 (1 not attributed), 2 lost events\n"));
 }
 
 TEST(Text, HeadlineCountsWhatIsShown) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "tui_world.h"
 #include "util/text.h"
@@ -77,10 +78,10 @@ TEST(TuiScreen, AWiderScreenShowsMore) {
   const auto lines = lines_of(drawn(state));
   ASSERT_EQ(lines.size(), 40U);
   EXPECT_EQ(lines[4],
-            "  ADDRESS:PORT   ACCEPT QUEUE        SYN QUEUE             SK-DR/S SK-DR SET-BY      "
+            "  ADDRESS:PORT   ACCEPT QUEUE      SYN QUEUE         SK-DROPS/s SK-DROPS SET-BY      "
             "SOMAXCONN  FILL  PID PROCESS    UID");
   EXPECT_EQ(lines[5],
-            "! 0.0.0.0:80     [|FULL||]   512/511 [|      ]    12/511      24.0  1204 application "
+            "! 0.0.0.0:80     [FULL|]   512/511 [|    ]    12/511       24.0     1204 application "
             "     4096  100% 1234 nginx       33");
   EXPECT_TRUE(has(lines[0], "2026-09-21 14:13:21 UTC"));
 }
@@ -191,6 +192,111 @@ TEST(TuiScreen, ThresholdsHaveStyles) {
   EXPECT_EQ(style(100), Style::bad);
 }
 
+/// One listener of four connections' limit, where everything is counted.
+struct CountedWorld : World {
+  CountedWorld() {
+    add_netns(1, std::nullopt);
+    RawListener& web = add({.netns = 1, .port = 80, .limit = 9});
+    web.listen_requested = 65535;
+    sample.counting.emplace();
+    for (std::size_t i = 0; i < kCounters; ++i) sample.counting->add(static_cast<Counter>(i));
+    sample.counting->peaks = true;
+    sample.counts.resize(1);
+    sample.listeners[0].counts = sample.namespaces[0].counted = 0;
+    own(sample.listeners[0], "nginx", {5});
+  }
+  RawListener& web() { return sample.listeners[0]; }
+  ListenerCounts& counts() { return sample.counts[0]; }
+};
+
+TEST(TuiScreen, PeaksAreMarkedInBothBars) {
+  CountedWorld world;
+  world.web().accept_queue_len = 2;
+  world.web().syn_queue_len = 0;
+  world.counts().accept_queue_peak = 7;
+  world.counts().syn_queue_peak = 9;
+  const std::string text = drawn(showing(world.snapshot(), 24, 140));
+  const std::string line = line_with(text, "0.0.0.0:80 ");
+  const std::size_t accept = line.find('[');
+  const std::size_t syn = line.find('[', accept + 1);
+  const std::size_t accept_end = line.find(']');
+  const std::size_t syn_end = line.find(']', syn);
+  EXPECT_TRUE(has(line, "   2/9 "));
+  EXPECT_TRUE(has(line, "   0/9 "));
+  const std::string accept_bar = line.substr(accept + 1, accept_end - accept - 1);
+  const std::string syn_bar = line.substr(syn + 1, syn_end - syn - 1);
+  // 2 of 10 and 7 of 10; 0 of 9 and all 9.
+  EXPECT_EQ(accept_bar.find('*') + 1,
+            static_cast<std::size_t>(std::ceil(0.7 * static_cast<double>(accept_bar.size()))));
+  EXPECT_EQ(accept_bar.find(' '),
+            static_cast<std::size_t>(std::ceil(0.2 * static_cast<double>(accept_bar.size()))));
+  EXPECT_EQ(syn_bar.find_first_not_of(' '), syn_bar.size() - 1);
+  EXPECT_EQ(syn_bar.back(), '*');
+}
+
+TEST(TuiScreen, APeakThatIsTheLengthNowNeedsNoMark) {
+  CountedWorld world;
+  world.web().accept_queue_len = 7;
+  world.counts().accept_queue_peak = 7;
+  EXPECT_FALSE(has(line_with(drawn(showing(world.snapshot(), 24, 80)), "0.0.0.0:80 "), "*"));
+  world.web().accept_queue_len = 10;
+  world.counts().accept_queue_peak = 10;
+  const std::string line = line_with(drawn(showing(world.snapshot(), 24, 80)), "0.0.0.0:80 ");
+  EXPECT_TRUE(has(line, "FULL") || has(line, "!!!")) << line;
+  EXPECT_FALSE(has(line, "*")) << line;
+}
+
+TEST(TuiScreen, CountedTotalsAndColumns) {
+  CountedWorld world;
+  world.snapshot();
+  world.counts()[Counter::syns] = 40;
+  world.counts()[Counter::accepts] = 30;
+  world.counts()[Counter::overflows_syn] = 2;
+  world.counts()[Counter::overflows_ack] = 3;
+  world.counts()[Counter::drops] = 6;
+  world.web().accept_queue_len = 10;
+  world.web().oldest_wait_ns = 12'300'000'000;
+  world.sample.namespaces[0].mib = MibCounters{{"ListenOverflows", 5}, {"ListenDrops", 6}};
+  const auto snapshot = world.snapshot();
+  const std::string text = drawn(showing(snapshot, 24, 80));
+  EXPECT_EQ(lines_of(text)[1], "listeners 1  in trouble 1!  coverage 1.0  namespaces 1");
+  EXPECT_EQ(lines_of(text)[2],
+            "SYN/s 40.0  accepts/s 30.0  overflows/s 5.0  drops/s 6.0  6 since start");
+  EXPECT_TRUE(has(lines_of(text)[4], "OLDEST"));
+  EXPECT_TRUE(has(lines_of(text)[4], "DROPS/s"));
+  EXPECT_FALSE(has(lines_of(text)[4], "SK-DR"));
+  EXPECT_TRUE(has(line_with(text, "! 0.0.0.0:80 "), " 12.3s "));
+  EXPECT_TRUE(has(text, "the oldest for 12.3s"));
+  EXPECT_TRUE(has(text, "LOSING 6.0 drops/s"));
+  EXPECT_TRUE(has(drawn(showing(snapshot, 24, 140)), "(overflows: 2 at the SYN, 3 at the ACK)"));
+  // Fewer lines: what is lost stays.
+  const std::string low = drawn(showing(snapshot, 12, 80));
+  EXPECT_EQ(lines_of(low)[1],
+            "listeners 1  in trouble 1!  coverage 1.0  drops/s 6.0  overflows/s 5.0");
+}
+
+TEST(TuiScreen, CoverageThatIsNotWholeStandsOut) {
+  CountedWorld world;
+  world.snapshot();
+  world.counts()[Counter::drops] = 997;
+  world.sample.namespaces[0].mib = MibCounters{{"ListenDrops", 1000}};
+  world.sample.self.lost = {{"map full", 4}};
+  ScreenState state = showing(world.snapshot(), 24, 80);
+  EXPECT_EQ(lines_of(drawn(state))[1],
+            "listeners 1  in trouble 1!  coverage 0.997 (3 not attributed)  lost events 4!");
+  Canvas canvas(24, 80, Charset::utf8);
+  draw_screen(canvas, state);
+  const auto column = static_cast<int>(lines_of(drawn(state))[1].find("0.997"));
+  EXPECT_EQ(canvas.at(1, column).style, Style::bad);
+}
+
+TEST(TuiScreen, WordsTellWhatListenAskedFor) {
+  CountedWorld world;
+  world.sample.namespaces[0].sysctls.somaxconn = 9;
+  EXPECT_TRUE(has(drawn(showing(world.snapshot(), 24, 120)),
+                  "limit set by somaxconn, listen() asked for 65535"));
+}
+
 TEST(TuiScreen, TotalsComeFromTwoSamples) {
   World world;
   auto second = small_machine(world);
@@ -200,7 +306,7 @@ TEST(TuiScreen, TotalsComeFromTwoSamples) {
   show(state, world.snapshot(), 6 * kSecond);
   EXPECT_TRUE(has(drawn(state),
                   "ListenOverflows/s 10.0  22 since start  ListenDrops/s 15.0  27 since start"));
-  EXPECT_TRUE(has(drawn(state), "events lost by the tool 5!"));
+  EXPECT_TRUE(has(drawn(state), "lost events 5!"));
 }
 
 TEST(TuiScreen, ALateSampleShowsItsAge) {

@@ -143,7 +143,7 @@ void write_headline(std::string& out, const Snapshot& snapshot,
   const std::string coverage = coverage_text(snapshot.totals);
   if (!coverage.empty()) out += ", coverage " + coverage;
   if (snapshot.totals.lost_events > 0) {
-    out += fmt::format(", {} events lost by the tool", snapshot.totals.lost_events);
+    out += fmt::format(", {} lost events", snapshot.totals.lost_events);
   }
   out += '\n';
 }

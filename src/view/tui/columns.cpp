@@ -71,7 +71,7 @@ constexpr int kRoomy = 100;  ///< a window of this width is a wide one
 
 /// A wider screen has longer bars before it has further columns.
 int least_bar(int width) {
-  return std::clamp((width - 60) / 8, 3, kBarMost);
+  return std::clamp((width - 80) / 10, 3, kBarMost);
 }
 
 /// "[|||] 512/511"
@@ -239,11 +239,15 @@ std::vector<Column> choose_columns(int width, const Contents& contents) {
     candidate->width = candidate->least;
     left -= needed;
   }
-  // What is left goes to the most needed first; the bars last, they can use any width.
+  // What is left goes to the most needed first; the bars last, they can use any width and share it.
+  auto bars = std::count_if(candidates.begin(), candidates.end(), [](const Candidate& candidate) {
+    return candidate.width != 0 && is_queue(candidate.spec->kind);
+  });
   for (const bool queues : {false, true}) {
     for (Candidate* candidate : by_need) {
       if (candidate->width == 0 || is_queue(candidate->spec->kind) != queues) continue;
-      const int more = std::min(left, candidate->most - candidate->width);
+      const int share = queues ? left / static_cast<int>(bars--) : left;
+      const int more = std::min(share, candidate->most - candidate->width);
       candidate->width += more;
       left -= more;
     }

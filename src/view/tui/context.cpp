@@ -94,12 +94,12 @@ std::string sk_drops(const ListenerRow& row) {
                     : fmt::format("no sk_drops now, counter {}", total);
 }
 
-/// At which step of the handshake the accept queue refused; empty when it refused nothing.
+/// At which step of the handshake the full accept queue refused; empty when it refused nothing.
 std::string overflows(const ListenerRow& row) {
   const std::uint64_t at_syn = counted(row, Counter::overflows_syn).value_or(0);
   const std::uint64_t at_ack = counted(row, Counter::overflows_ack).value_or(0);
   if (at_syn == 0 && at_ack == 0) return {};
-  return fmt::format(" ({} at the SYN and {} at the ACK by a full accept queue)", at_syn, at_ack);
+  return fmt::format(" (overflows: {} at the SYN, {} at the ACK)", at_syn, at_ack);
 }
 
 std::string refused(const ListenerRow& row) {

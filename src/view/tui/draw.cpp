@@ -122,11 +122,11 @@ void draw_totals(Canvas& canvas, const ScreenState& state, int row) {
   if (state.rows.size() != snapshot.listeners.size()) {
     line.item("shown", fmt::format("{}", state.rows.size()), Style::notice);
   }
-  if (totals.lost_events > 0) {
-    line.item("events lost by the tool", fmt::format("{}!", totals.lost_events), Style::bad);
-  }
   if (const std::string coverage = coverage_text(totals); !coverage.empty()) {
     line.item("coverage", coverage, coverage == "1.0" ? Style::good : Style::bad);
+  }
+  if (totals.lost_events > 0) {
+    line.item("lost events", fmt::format("{}!", totals.lost_events), Style::bad);
   }
   if (snapshot.sample->counting) {
     if (layout_of(state.height, state.width).header < 4) {
