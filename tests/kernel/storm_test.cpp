@@ -110,6 +110,8 @@ class StormTest : public KernelTest, public ::testing::WithParamInterface<std::s
       text += fmt::format(" handshake_acks is {}, but {} were refused, accepted, lost or wait;",
                           value("handshake_acks"), left);
     if (text.empty()) return text;
+    for (const std::string& name : counter_names())
+      if (value(name.c_str()) != 0) text += fmt::format(" {} {}", name, value(name.c_str()));
     return fmt::format("{}:{}{}:{}\n", row.value("address", ""), row.value("port", 0),
                        open ? "" : " (closed)", text);
   }
