@@ -45,6 +45,28 @@ TEST(Csv, HeaderAndValues) {
             "80,0.0.0.0,,0,,false,\n");
 }
 
+TEST(Csv, NumbersAreThoseOfPlainText) {
+  const auto columns =
+      parse_columns("accept_queue_fill,listen_requested,oldest_wait_seconds").value();
+  RawListener raw = listener();
+  raw.accept_queue_limit = 0;
+  for (const std::uint32_t len : {0U, 1U, 3U, 123'456'789U, 4'294'967'295U}) {
+    for (const std::int32_t requested : {-1, 0, 2'147'483'647}) {
+      for (const std::uint64_t wait : {0UL, 1UL, 1'000'000'000UL, 1'500'000'000UL}) {
+        raw.accept_queue_len = len;
+        raw.listen_requested = requested;
+        raw.oldest_wait_ns = wait;
+        const auto snapshot = derive(sample(1, {raw}));
+        std::string expected;
+        for (const Field* field : columns)
+          expected += plain(field->get(snapshot->listeners[0])) + ",";
+        expected.back() = '\n';
+        EXPECT_EQ(written(*snapshot, {.columns = columns, .header = false}), expected);
+      }
+    }
+  }
+}
+
 TEST(Csv, OneHeaderForManyBlocks) {
   const auto snapshot = derive(sample(1, {listener()}));
   const auto columns = parse_columns("port,cookie").value();

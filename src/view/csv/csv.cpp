@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
+#include <concepts>
 #include <cstdint>
 #include <string_view>
 #include <vector>
@@ -38,14 +40,22 @@ bool is_simple(char c) {
   return c > 0x20 && c < 0x7f && c != ',' && c != '"';
 }
 
-/// Nearly all values are absent, integers or simple words: these take no string of their own.
+void append_integer(std::string& out, std::integral auto integer) {
+  std::array<char, 24> digits{};
+  out.append(digits.data(),
+             std::to_chars(digits.data(), digits.data() + digits.size(), integer).ptr);
+}
+
+/// Nearly all values are absent, integers, rates of 0 or simple words: these take no string of
+/// their own.
 void append_value(std::string& out, const Value& value) {
   if (std::holds_alternative<std::monostate>(value)) return;
-  if (const auto* integer = std::get_if<std::uint64_t>(&value)) {
-    std::array<char, 24> digits{};
-    out.append(digits.data(),
-               std::to_chars(digits.data(), digits.data() + digits.size(), *integer).ptr);
-    return;
+  if (const auto* integer = std::get_if<std::uint64_t>(&value))
+    return append_integer(out, *integer);
+  const auto* real = std::get_if<double>(&value);
+  constexpr double kExact = 1e15;
+  if (real != nullptr && *real > -kExact && *real < kExact && std::trunc(*real) == *real) {
+    return append_integer(out, static_cast<std::int64_t>(*real));
   }
   const auto* text = std::get_if<std::string_view>(&value);
   if (text != nullptr && std::all_of(text->begin(), text->end(), is_simple)) {

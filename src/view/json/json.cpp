@@ -55,11 +55,13 @@ void append(std::string& out, std::integral auto number) {
   append_number(out, number);
 }
 void append(std::string& out, double number) {
-  // JSON knows no infinity.
-  if (std::isfinite(number)) {
+  constexpr double kExact = 1e15;
+  if (number > -kExact && number < kExact && std::trunc(number) == number) {
+    append_number(out, static_cast<std::int64_t>(number));  // most rates are 0
+  } else if (std::isfinite(number)) {
     append_number(out, number);
   } else {
-    out += "null";
+    out += "null";  // JSON knows no infinity
   }
 }
 void append(std::string& out, std::string_view text) {
