@@ -66,13 +66,17 @@ struct moment {
 	__u64 defer_accept;
 	__u64 queued_on; /* kprobe: the arguments of inet_csk_reqsk_queue_add() */
 	__u64 queued_request;
+	__u64 completed_on; /* kprobe: the same of inet_csk_complete_hashdance() */
+	__u64 completed_request;
 	__u32 queued_state;
-	__u32 padding;
+	__u32 queued; /* a connection entered the queue within inet_csk_complete_hashdance() */
 	__u64 timer; /* a request's, while it is handled */
 	__u64 timer_listener;
 	__u32 timeouts;
 	__u32 seen; /* SEEN_* */
 	/* Portable only, where a packet is settled later. */
+	__u64 packet;  /* its number; 0: it is settled */
+	__u64 packets; /* how many there were */
 	__u64 since_ns;
 	__u32 netns;
 	__u32 syn_queue_len;
@@ -686,12 +690,35 @@ static __always_inline void synack_made(__u64 syn)
 		m->seen |= SEEN_SYNACK;
 }
 
+/*
+ * A connection enters the queue in inet_csk_reqsk_queue_add(). For the usual one its caller is
+ * inet_csk_complete_hashdance() in the same file, where the compiler may have made it part of the
+ * caller: then nothing is seen of it, and what the caller returns tells.
+ */
+static __always_inline void completion_enters(void)
+{
+	struct moment *m = this_moment();
+
+	if (m)
+		m->queued = 0;
+}
+
+static __always_inline void completion_leaves(struct tcp_sock *tp, struct request_sock *req)
+{
+	struct moment *m = this_moment();
+
+	if (m && !m->queued)
+		count_queued(tp, req, 1);
+}
+
 /* inet_csk_reqsk_queue_add(): true for the end of a handshake that happened here. */
 static __always_inline int ends_handshake(struct tcp_sock *tp, __u8 child_state)
 {
 	struct moment *m = this_moment();
 	const int fastopen = m && m->listener == (__u64)tp && (m->seen & SEEN_SYN);
 
+	if (m)
+		m->queued = 1;
 	return child_state == TCP_SYN_RECV && !fastopen;
 }
 

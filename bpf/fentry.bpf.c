@@ -71,10 +71,13 @@ int synack(__u64 *ctx)
 	return 0;
 }
 
+/* Of a register that holds a bool only the lowest byte is defined. */
+#define IS_TRUE(argument) (((argument) & 0xff) != 0)
+
 SEC("fentry/tcp_check_req")
-int BPF_PROG(ack_in, struct sock *sk, struct sk_buff *skb, void *req, bool fastopen)
+int BPF_PROG(ack_in, struct sock *sk, struct sk_buff *skb, void *req, __u64 fastopen)
 {
-	struct tcp_sock *tp = fastopen ? 0 : bpf_skc_to_tcp_sock(sk);
+	struct tcp_sock *tp = IS_TRUE(fastopen) ? 0 : bpf_skc_to_tcp_sock(sk);
 
 	if (tp)
 		ack_enters(tp, tcp_flags(skb));
@@ -82,9 +85,9 @@ int BPF_PROG(ack_in, struct sock *sk, struct sk_buff *skb, void *req, bool fasto
 }
 
 SEC("fexit/tcp_check_req")
-int BPF_PROG(ack_out, struct sock *sk, struct sk_buff *skb, void *req, bool fastopen)
+int BPF_PROG(ack_out, struct sock *sk, struct sk_buff *skb, void *req, __u64 fastopen)
 {
-	struct tcp_sock *tp = fastopen ? 0 : bpf_skc_to_tcp_sock(sk);
+	struct tcp_sock *tp = IS_TRUE(fastopen) ? 0 : bpf_skc_to_tcp_sock(sk);
 
 	if (tp)
 		ack_leaves(tp);
@@ -154,6 +157,24 @@ int BPF_PROG(queued, struct sock *sk, struct request_sock *req, struct sock *chi
 	if (tp)
 		count_queued(tp, req,
 			     ends_handshake(tp, child->__sk_common.skc_state));
+	return 0;
+}
+
+SEC("fentry/inet_csk_complete_hashdance")
+int complete_in(__u64 *ctx)
+{
+	completion_enters();
+	return 0;
+}
+
+SEC("fexit/inet_csk_complete_hashdance")
+int BPF_PROG(complete_out, struct sock *sk, struct sock *child, struct request_sock *req, __u64 own,
+	     struct sock *completed)
+{
+	struct tcp_sock *tp = completed ? bpf_skc_to_tcp_sock(sk) : 0;
+
+	if (tp)
+		completion_leaves(tp, req);
 	return 0;
 }
 

@@ -159,6 +159,30 @@ int queue_out(struct pt_regs *ctx)
 	return 0;
 }
 
+SEC("kprobe/inet_csk_complete_hashdance")
+int complete_in(struct pt_regs *ctx)
+{
+	struct moment *m = this_moment();
+
+	completion_enters();
+	if (!m)
+		return 0;
+	m->completed_on = PT_REGS_PARM1(ctx);
+	m->completed_request = PT_REGS_PARM3(ctx);
+	return 0;
+}
+
+SEC("kretprobe/inet_csk_complete_hashdance")
+int complete_out(struct pt_regs *ctx)
+{
+	struct moment *m = this_moment();
+
+	if (m && m->completed_on && PT_REGS_RC(ctx))
+		completion_leaves((struct tcp_sock *)m->completed_on,
+				  (struct request_sock *)m->completed_request);
+	return 0;
+}
+
 /*
  * A request is freed. One that went through the accept queue has its connection in `sk`; when its
  * listener still listens, accept() took it, and has not returned yet.

@@ -14,6 +14,7 @@
 
 #define ALL_MIB (LOSSES | SYN_QUEUE | COOKIES | FASTOPEN | DEFER)
 #define MOST_PER_PACKET 4
+#define MAX_CPUS 8192
 
 enum {
 	ETH_P_IP = 0x0800,
@@ -97,13 +98,11 @@ static __always_inline void settle_ack(struct listenq_counts *c, struct moment *
 	count_ack_losses(c, m);
 }
 
-/* What became of the packet that this CPU handled last. */
-static __always_inline void settle(struct moment *m)
+/* What became of a packet; `m` is the settler's own. */
+static __always_inline void give_out(struct moment *m)
 {
 	struct listenq_counts *c;
 
-	if (!m->listener)
-		return;
 	read_gained(m, ALL_MIB);
 	/* More than one packet can cause: the namespace is gone, and its memory is another's. */
 	if (m->drops > MOST_PER_PACKET || m->overflows > MOST_PER_PACKET ||
@@ -111,14 +110,60 @@ static __always_inline void settle(struct moment *m)
 	    m->cookies[1] > MOST_PER_PACKET || m->cookies[2] > MOST_PER_PACKET ||
 	    m->fastopen_overflows > MOST_PER_PACKET || m->defer_accept > MOST_PER_PACKET) {
 		lose(LISTENQ_LOST_UNSETTLED);
-	} else {
-		c = pending_counts(m);
-		if (c && (m->seen & SEEN_SYN))
-			settle_syn(c, m);
-		else if (c)
-			settle_ack(c, m);
+		return;
 	}
-	m->listener = 0;
+	c = pending_counts(m);
+	if (!c)
+		return;
+	if (m->seen & SEEN_SYN)
+		settle_syn(c, m);
+	else
+		settle_ack(c, m);
+}
+
+/*
+ * Each packet has a number, and who takes it away settles the packet: its own CPU at the next one, or
+ * the CPU on which its listener closes.
+ */
+static __always_inline int take_packet(struct moment *m, __u64 number)
+{
+	return number && __sync_val_compare_and_swap(&m->packet, number, 0) == number;
+}
+
+/* The packet that this CPU handled last. */
+static __always_inline void settle(struct moment *m)
+{
+	if (take_packet(m, m->packet))
+		give_out(m);
+}
+
+struct closing {
+	__u64 listener;
+};
+
+/* A copy, and only then the number: if it is still the same, the copy was of that packet. */
+static long settle_of_cpu(__u32 cpu, struct closing *closing)
+{
+	__u32 zero = 0;
+	struct moment *m = bpf_map_lookup_percpu_elem(&moments, &zero, cpu);
+	struct moment copy;
+
+	if (!m)
+		return 1;
+	if (m->listener != closing->listener || !m->packet)
+		return 0;
+	bpf_probe_read_kernel(&copy, sizeof(copy), m);
+	if (take_packet(m, copy.packet))
+		give_out(&copy);
+	return 0;
+}
+
+/* Before a listener's counts are closed: its packets that are not settled, on whatever CPU. */
+static __always_inline void settle_everywhere(struct tcp_sock *tp)
+{
+	struct closing closing = {.listener = (__u64)tp};
+
+	bpf_loop(MAX_CPUS, settle_of_cpu, &closing, 0);
 }
 
 /* Finds the TCP header behind the IP header at the start of the data; its offset, or 0. */
@@ -223,6 +268,7 @@ static __always_inline void begin(struct moment *m, struct __sk_buff *skb, struc
 	find_mib(m, (__u64)net->mib.net_statistics);
 	read_before(m, ALL_MIB);
 	m->listener = (__u64)tp;
+	*(volatile __u64 *)&m->packet = ++m->packets;
 }
 
 SEC("cgroup_skb/ingress")
@@ -254,12 +300,13 @@ int settle_now(void *ctx)
 
 	if (m && !*(volatile __u32 *)&m->busy) {
 		/* The packet may be under way still: what it does from now on is settled later. */
-		__u64 listener = m->listener;
+		const __u64 number = m->packet;
 
-		settle(m);
-		m->listener = listener;
-		if (listener)
+		if (take_packet(m, number)) {
+			give_out(m);
 			read_before(m, ALL_MIB);
+			*(volatile __u64 *)&m->packet = number;
+		}
 	}
 	return 0;
 }
@@ -282,7 +329,7 @@ int BPF_PROG(data_ready, struct sock *sk)
 	 * is none when accept() was as quick.
 	 */
 	struct request_sock *tail = tp->inet_conn.icsk_accept_queue.rskq_accept_tail;
-	const int fastopen = m->listener == (__u64)tp && (m->seen & SEEN_SYN);
+	const int fastopen = m->packet && m->listener == (__u64)tp && (m->seen & SEEN_SYN);
 
 	count_queued(tp, tail, !fastopen);
 	return 0;
@@ -299,8 +346,10 @@ int BPF_PROG(state_changed, struct sock *sk, int before, int after)
 	if (before == TCP_LISTEN) {
 		struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
 
-		if (tp)
+		if (tp) {
+			settle_everywhere(tp);
 			count_closed(tp);
+		}
 	} else {
 		new_counts((__u64)sk, LISTENQ_FROM_BIRTH);
 	}

@@ -38,7 +38,7 @@ enum class Feature : std::uint8_t {
   hook_ack,         ///< tcp_check_req()
   hook_cookie,      ///< cookie_v4_check(), cookie_v6_check()
   hook_icmp_error,  ///< tcp_req_err()
-  hook_queue,       ///< inet_csk_reqsk_queue_add()
+  hook_queue,       ///< inet_csk_reqsk_queue_add(), inet_csk_complete_hashdance()
   hook_accept,      ///< inet_csk_accept()
   hook_retransmit,  ///< tracepoint tcp_retransmit_synack
   hook_timeout,     ///< reqsk_timer_handler()
