@@ -2,46 +2,60 @@
 //
 // listenq_bench: options, then measure and report below the supervisor. Started by tests/bench/run.
 #include <getopt.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <fstream>
+#include <iterator>
 #include <string>
+#include <vector>
 
+#include "counting.h"
 #include "fail.h"
 #include "measure.h"
 #include "plan.h"
 #include "report.h"
 #include "supervisor.h"
 
+namespace listenq::bench {
 namespace {
 
 constexpr const char* kUsage =
-    "usage: listenq_bench --tool FILE [--quick] [--only TEXT] [--out FILE]\n"
+    "usage: listenq_bench --tool FILE [--quick] [--only TEXT] [--out FILE] [--guest FILE]...\n"
     "  --tool FILE  the listenq-top to measure\n"
     "  --quick      small worlds and few rounds, for a look; judges no goal of 10,000 listeners\n"
     "  --only TEXT  only the parts whose title, as printed while running, holds TEXT\n"
-    "  --out FILE   also write the tables between the markers of this Markdown file\n";
+    "  --out FILE   also write the tables between the markers of this Markdown file\n"
+    "  --guest FILE what --as-guest wrote in a virtual machine: goes into the tables of counting\n"
+    "  --as-guest FILE  measure counting alone, in small, and write this file\n";
 
 struct Options {
   std::string tool;
   std::string only;
   std::string out;
+  std::string as_guest;
+  std::vector<std::string> guests;
   bool quick = false;
 };
 
 Options parse(int argc, char** argv) {
   static const option kOptions[] = {
-      {"tool", required_argument, nullptr, 't'}, {"quick", no_argument, nullptr, 'q'},
-      {"only", required_argument, nullptr, 'p'}, {"out", required_argument, nullptr, 'o'},
-      {"help", no_argument, nullptr, 'h'},       {nullptr, 0, nullptr, 0}};
+      {"tool", required_argument, nullptr, 't'},  {"quick", no_argument, nullptr, 'q'},
+      {"only", required_argument, nullptr, 'p'},  {"out", required_argument, nullptr, 'o'},
+      {"guest", required_argument, nullptr, 'g'}, {"as-guest", required_argument, nullptr, 'a'},
+      {"help", no_argument, nullptr, 'h'},        {nullptr, 0, nullptr, 0}};
   Options options;
   for (int c = 0; (c = getopt_long(argc, argv, "", kOptions, nullptr)) != -1;) {
     if (c == 't') options.tool = optarg;
     if (c == 'q') options.quick = true;
     if (c == 'p') options.only = optarg;
     if (c == 'o') options.out = optarg;
+    if (c == 'g') options.guests.emplace_back(optarg);
+    if (c == 'a') options.as_guest = optarg;
     if (c == 'h' || c == '?') {
       fmt::print(c == 'h' ? stdout : stderr, "{}", kUsage);
       std::exit(c == 'h' ? 0 : 2);
@@ -54,8 +68,49 @@ Options parse(int argc, char** argv) {
   return options;
 }
 
-int run(const Options& options) {
-  using namespace listenq::bench;
+// Tracepoints of system calls are known through tracefs, which not every machine has mounted. Only
+// this process and its children see it.
+void mount_tracefs() {
+  constexpr const char* kFolder = "/sys/kernel/tracing";
+  if (access("/sys/kernel/tracing/events", F_OK) == 0) return;
+  if (unshare(CLONE_NEWNS) != 0 || mount("", "/", "none", MS_PRIVATE | MS_REC, nullptr) != 0 ||
+      mount("tracefs", kFolder, "tracefs", 0, nullptr) != 0) {
+    fmt::print(stderr, "bench: no tracefs: accepts will not be counted\n");
+  }
+}
+
+void write_file(const std::string& path, const std::string& text) {
+  std::ofstream output(path, std::ios::trunc);
+  output << text;
+  if (!output.flush()) fail("{} can't be written", path);
+}
+
+CountingResult read_guest(const std::string& path) {
+  std::ifstream input(path);
+  const std::string text{std::istreambuf_iterator<char>(input), std::istreambuf_iterator<char>()};
+  if (text.empty()) fail("{} can't be read", path);
+  return counting_from_json(text);
+}
+
+void measure_as_guest(const Options& options) {
+  CountingResult result = measure_counting(options.tool, emulated_sizes());
+  result.emulated = true;
+  write_file(options.as_guest, counting_to_json(result));
+}
+
+void measure(const Options& options) {
+  const Sizes sizes = options.quick ? quick_sizes() : full_sizes();
+  Results results = measure_all(options.tool, sizes, options.only);
+  for (const std::string& path : options.guests) results.counting.push_back(read_guest(path));
+  const std::string text = markdown(results, sizes, options.tool);
+  const std::string counting = counting_markdown(results, sizes, options.tool);
+  fmt::print("{}{}", text, counting);
+  if (options.out.empty()) return;
+  if (!text.empty()) write_between_markers(options.out, "bench", text);
+  if (!counting.empty()) write_between_markers(options.out, "counting", counting);
+}
+
+int run_all(const Options& options) {
   if (geteuid() != 0) {
     fmt::print(stderr, "bench: network namespaces need root: sudo tests/bench/run\n");
     return 3;
@@ -66,20 +121,22 @@ int run(const Options& options) {
   }
   return supervise([&] {
     go_before_others();
-    const Sizes sizes = options.quick ? quick_sizes() : full_sizes();
-    const Results results = measure_all(options.tool, sizes, options.only);
-    const std::string text = markdown(results, sizes, options.tool);
-    fmt::print("{}", text);
-    if (!options.out.empty()) write_between_markers(options.out, text);
+    mount_tracefs();
+    if (options.as_guest.empty()) {
+      measure(options);
+    } else {
+      measure_as_guest(options);
+    }
     return 0;
   });
 }
 
 }  // namespace
+}  // namespace listenq::bench
 
 int main(int argc, char** argv) {
   try {
-    return run(parse(argc, argv));
+    return listenq::bench::run_all(listenq::bench::parse(argc, argv));
   } catch (const std::exception& error) {  // JSON of an unknown shape, no memory
     std::fprintf(stderr, "bench: %s\n", error.what());
     return 1;

@@ -31,18 +31,11 @@ double milliseconds(const timeval& time) {
   return static_cast<double>(time.tv_sec) * 1e3 + static_cast<double>(time.tv_usec) / 1e3;
 }
 
-void pin(int cpu) {
-  cpu_set_t cpus;
-  CPU_ZERO(&cpus);
-  CPU_SET(static_cast<std::size_t>(cpu), &cpus);
-  sched_setaffinity(0, sizeof(cpus), &cpus);
-}
-
-[[noreturn]] void become(const Command& command, int output) {
+[[noreturn]] void become(const Command& command, int output, int errors = -1) {
   const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
   dup2(null, STDIN_FILENO);
   dup2(output < 0 ? null : output, STDOUT_FILENO);
-  dup2(null, STDERR_FILENO);
+  dup2(errors < 0 ? null : errors, STDERR_FILENO);
   std::vector<char*> argv;
   for (const std::string& word : command.argv) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
@@ -89,6 +82,13 @@ double now_ms() {
   return static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) / 1e6;
 }
 
+void pin(int cpu) {
+  cpu_set_t cpus;
+  CPU_ZERO(&cpus);
+  CPU_SET(static_cast<std::size_t>(cpu < sysconf(_SC_NPROCESSORS_ONLN) ? cpu : 0), &cpus);
+  sched_setaffinity(0, sizeof(cpus), &cpus);
+}
+
 void go_before_others() {
   constexpr std::string_view kNice = "-15";
   setpriority(PRIO_PROCESS, 0, -15);
@@ -108,11 +108,11 @@ Spread spread_of(std::vector<double> values) {
           .high = quantile(values, 0.75)};
 }
 
-pid_t start(const Command& command, int netns, int cpu) {
+pid_t start(const Command& command, int netns, int cpu, int output) {
   return fork_child([&] {
     if (netns >= 0) enter_namespace(netns);
     if (cpu >= 0) pin(cpu);
-    become(command, -1);
+    become(command, output, output);
   });
 }
 

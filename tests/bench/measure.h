@@ -30,14 +30,17 @@ Spread spread_of(std::vector<double> values);
 
 double now_ms();
 
+// Binds the calling process to one CPU; to the first if there is no such.
+void pin(int cpu);
+
 // Puts this process and its children, so all rivals alike, before the machine's other work. Has to
 // be said again in a new session, whose processes the scheduler groups anew (autogroup). Where the
 // kernel refuses, nothing is lost.
 void go_before_others();
 
-// Starts a program with its output thrown away; `netns` < 0 stays in the own namespace.
-// `cpu` >= 0 pins it.
-pid_t start(const Command& command, int netns, int cpu = -1);
+// Starts a program with its output thrown away, or all of it into `output`; `netns` < 0 stays in
+// the own namespace. `cpu` >= 0 pins it.
+pid_t start(const Command& command, int netns, int cpu = -1, int output = -1);
 // Runs `command` `count` times, one a second, first after `offset_ms`: what `watch -n1` does.
 pid_t start_every_second(const Command& command, int netns, int count, int offset_ms);
 Cost finish(pid_t pid, double started_ms, double limit_seconds, const std::string& what);

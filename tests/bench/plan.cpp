@@ -286,7 +286,14 @@ Sizes quick_sizes() {
   sizes.half_open_rounds = 1;
   sizes.idle_namespaces = 20;
   sizes.screen_starts = 3;
+  sizes.counting = {
+      .rounds = 5, .syns = 30000, .connections = 3000, .bulk_seconds = 0.1, .statistics_rounds = 3};
   return sizes;
+}
+
+CountingSizes emulated_sizes() {
+  return {
+      .rounds = 7, .syns = 6000, .connections = 600, .bulk_seconds = 0.25, .statistics_rounds = 5};
 }
 
 Results measure_all(const std::string& tool, const Sizes& sizes, const std::string& only) {
@@ -308,6 +315,9 @@ Results measure_all(const std::string& tool, const Sizes& sizes, const std::stri
   }
   if (begin_part(results, "start to first screen", only)) {
     results.first_frame_ms = measure_first_frame(tool, sizes);
+  }
+  if (begin_part(results, "counting", only)) {
+    results.counting.push_back(measure_counting(tool, sizes.counting));
   }
   if (results.loads.empty()) fail("no part is called \"{}\"", only);
   results.minutes = (now_ms() - started) / 60e3;

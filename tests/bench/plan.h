@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "counting.h"
 #include "measure.h"
 #include "world.h"
 
@@ -40,6 +41,7 @@ struct Sizes {
   int half_open_rounds = 5;
   int idle_namespaces = 200;
   int screen_starts = 15;
+  CountingSizes counting;
 };
 
 struct WorldResult {
@@ -84,12 +86,15 @@ struct Results {
   std::optional<HalfOpenResult> half_open;
   std::optional<IdleResult> idle;
   std::optional<Spread> first_frame_ms;
-  std::vector<double> loads;  // load average at the start of each part
+  std::vector<CountingResult> counting;  // of this kernel, and of virtual machines
+  std::vector<double> loads;             // load average at the start of each part
   double minutes = 0;
 };
 
 Sizes full_sizes();
 Sizes quick_sizes();
+// In a virtual machine without hardware support, where all is 10 to 20 times slower.
+CountingSizes emulated_sizes();
 // Only the parts whose title (as printed while running) holds `only`; all of them if it is empty.
 Results measure_all(const std::string& tool, const Sizes& sizes, const std::string& only);
 

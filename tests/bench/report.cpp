@@ -4,41 +4,15 @@
 // The goals are this file's only constants; every other number comes from the run.
 #include "report.h"
 
-#include <bpf/libbpf.h>
 #include <fmt/format.h>
-#include <sys/utsname.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <ctime>
-#include <fstream>
-#include <iterator>
-#include <sstream>
 #include <string_view>
 
-#include "fail.h"
+#include "table.h"
 
 namespace listenq::bench {
 namespace {
-
-constexpr std::string_view kBegin = "<!-- bench:begin -->\n";
-constexpr std::string_view kEnd = "<!-- bench:end -->\n";
-
-std::string number(double value) {
-  if (value >= 100) return fmt::format("{:.0f}", value);
-  return value >= 10 ? fmt::format("{:.1f}", value) : fmt::format("{:.2f}", value);
-}
-
-std::string with_quartiles(const Spread& spread, std::string_view unit) {
-  return fmt::format("{}{} ({} to {})", number(spread.median), unit, number(spread.low),
-                     number(spread.high));
-}
-
-std::string thousands(int value) {
-  if (value < 1000) return fmt::format("{}", value);
-  return fmt::format("{},{:03}", thousands(value / 1000), value % 1000);
-}
 
 std::string world_name(const WorldSpec& spec) {
   std::string text = fmt::format("{} listeners", thousands(spec.listeners));
@@ -49,65 +23,6 @@ std::string world_name(const WorldSpec& spec) {
   }
   return text;
 }
-
-std::string processor() {
-  std::ifstream file("/proc/cpuinfo");
-  for (std::string line; std::getline(file, line);) {
-    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
-  }
-  return "unknown";
-}
-
-std::string first_line_of(const std::vector<std::string>& argv) {
-  const std::string text = output_of({.id = argv[0], .argv = argv}, -1, 10);
-  return text.substr(0, text.find('\n'));
-}
-
-std::string today() {
-  const time_t now = time(nullptr);
-  tm parts{};
-  gmtime_r(&now, &parts);
-  std::array<char, 32> text{};
-  strftime(text.data(), text.size(), "%Y-%m-%d", &parts);
-  return text.data();
-}
-
-std::string facts(const Results& results, const Sizes& sizes, const std::string& tool) {
-  utsname kernel{};
-  uname(&kernel);
-  const auto [low, high] = std::minmax_element(results.loads.begin(), results.loads.end());
-  return fmt::format(
-      "{} run of {}: {}; Linux {} ({}), {} cores, {}; {}; libbpf {}. "
-      "Load average {:.1f} to {:.1f} at the start of the parts; {:.1f} minutes in all.\n\n",
-      sizes.quick ? "Quick" : "Full", today(), first_line_of({tool, "--version"}), kernel.release,
-      kernel.machine, sysconf(_SC_NPROCESSORS_ONLN), processor(), first_line_of({"ss", "-V"}),
-      libbpf_version_string() + 1, *low, *high, results.minutes);
-}
-
-// Rows of the table of goals. `reached` is judged by the median.
-class Goals {
- public:
-  void at_least(const std::string& what, double goal, const Spread& measured,
-                std::string_view note = "") {
-    row(what, fmt::format("{:g} times faster{}", goal, note), with_quartiles(measured, " times"),
-        measured.median >= goal);
-  }
-  void at_most(const std::string& what, double goal, std::string_view unit,
-               const Spread& measured) {
-    row(what, fmt::format("{:g}{}", goal, unit), with_quartiles(measured, unit),
-        measured.median <= goal);
-  }
-  void row(const std::string& what, const std::string& goal, const std::string& measured,
-           bool reached) {
-    text_ += fmt::format("| {} | {} | {} | {} |\n", what, goal, measured, reached ? "yes" : "no");
-  }
-  [[nodiscard]] std::string text() const {
-    return "| what | goal | measured: median (quartiles) | reached |\n|---|---|---|---|\n" + text_;
-  }
-
- private:
-  std::string text_;
-};
 
 void add_world_goals(Goals& goals, const WorldResult& world) {
   const Spread same = speedup_of(world.rounds, kSs, kSame);
@@ -255,6 +170,10 @@ std::string markdown(const Results& results, const Sizes& sizes, const std::stri
     return number(cpu_of(rounds, i).median);
   };
   const auto peak = [](const Rounds& rounds, std::size_t i) { return number(peak_of(rounds, i)); };
+  if (results.worlds.empty() && results.refresh.empty() && !results.half_open && !results.idle &&
+      !results.first_frame_ms) {
+    return "";
+  }
   std::string text = fmt::format("\n{}", facts(results, sizes, tool));
   text += "### Goals\n\n" + goals_table(results);
   if (!results.worlds.empty()) {
@@ -271,22 +190,6 @@ std::string markdown(const Results& results, const Sizes& sizes, const std::stri
     text += "\n### Half-open requests, idle namespaces, first screen\n\n" + others(results);
   }
   return text + "\n";
-}
-
-void write_between_markers(const std::string& path, const std::string& text) {
-  std::ifstream input(path);
-  std::string document{std::istreambuf_iterator<char>(input), std::istreambuf_iterator<char>()};
-  if (document.empty()) document = fmt::format("{}{}", kBegin, kEnd);
-  const std::size_t begin = document.find(kBegin);
-  const std::size_t end = document.find(kEnd);
-  if (begin == std::string::npos || end == std::string::npos || end < begin) {
-    fail("{} has no {} ... {}", path, kBegin.substr(0, kBegin.size() - 1),
-         kEnd.substr(0, kEnd.size() - 1));
-  }
-  document.replace(begin + kBegin.size(), end - begin - kBegin.size(), text);
-  std::ofstream output(path, std::ios::trunc);
-  output << document;
-  if (!output.flush()) fail("{} can't be written", path);
 }
 
 }  // namespace listenq::bench

@@ -4,14 +4,18 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "plan.h"
 
 namespace listenq::bench {
 
+// Of all that was measured but counting, or of counting; empty if nothing of it was.
 std::string markdown(const Results& results, const Sizes& sizes, const std::string& tool);
+std::string counting_markdown(const Results& results, const Sizes& sizes, const std::string& tool);
 
-// Puts `text` between the document's markers, which stay; a new document gets them and `text`.
-void write_between_markers(const std::string& path, const std::string& text);
+// Puts `text` between the document's markers of that name, which stay; a document without them gets
+// them and `text` at its end.
+void write_between_markers(const std::string& path, std::string_view name, const std::string& text);
 
 }  // namespace listenq::bench

@@ -8,8 +8,6 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/ip.h>
-#include <netinet/tcp.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -28,6 +26,7 @@
 
 #include "fail.h"
 #include "namespace.h"
+#include "packets.h"
 #include "supervisor.h"
 
 namespace listenq::bench {
@@ -113,46 +112,6 @@ void open_connections(int process, int pairs) {
     reset_on_close(accepted);
   }
   close(listener);
-}
-
-std::uint32_t add_words(std::uint32_t sum, const void* data, std::size_t size) {
-  const auto* bytes = static_cast<const unsigned char*>(data);
-  for (std::size_t i = 0; i + 1 < size; i += 2) {
-    sum += static_cast<std::uint32_t>(bytes[i] << 8 | bytes[i + 1]);
-  }
-  return sum;
-}
-
-std::uint16_t checksum(std::uint32_t sum) {
-  while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
-  return htons(static_cast<std::uint16_t>(~sum));
-}
-
-struct Packet {
-  iphdr ip;
-  tcphdr tcp;
-};
-
-// The packet of one invented client: the SYN that opens its request, or the RST that ends it.
-Packet client_packet(std::uint32_t source, const sockaddr_in& target, bool reset) {
-  Packet packet{};
-  packet.ip.version = 4;
-  packet.ip.ihl = 5;
-  packet.ip.tot_len = htons(sizeof(packet));
-  packet.ip.ttl = 64;
-  packet.ip.protocol = IPPROTO_TCP;
-  packet.ip.saddr = htonl(source);
-  packet.ip.daddr = target.sin_addr.s_addr;
-  packet.tcp.source = htons(40000);
-  packet.tcp.dest = target.sin_port;
-  packet.tcp.seq = htonl(reset ? source + 1 : source);
-  packet.tcp.doff = 5;
-  packet.tcp.syn = reset ? 0 : 1;
-  packet.tcp.rst = reset ? 1 : 0;
-  packet.tcp.window = htons(64240);
-  std::uint32_t sum = add_words(0, &packet.ip.saddr, 8) + IPPROTO_TCP + sizeof(packet.tcp);
-  packet.tcp.check = checksum(add_words(sum, &packet.tcp, sizeof(packet.tcp)));
-  return packet;
 }
 
 // The requests' timers run on the CPU that received the SYN: with the sender on the first CPU,
