@@ -46,7 +46,12 @@ int64_t number(const Json& space, const char* object, const std::string& name) {
 
 CounterStage::CounterStage() : fabric("cnt", 1), wire(fabric, 0) {
   for (const std::string& backend : counting_backends()) {
-    auto watch = std::make_unique<Watch>(backend, is_emulated() ? 0.5 : 0.1);
+    if (!not_whole(backend).empty()) {
+      refusals[backend] = not_whole(backend);
+      std::printf("%s\n", not_whole(backend).c_str());
+      continue;
+    }
+    auto watch = std::make_unique<Watch>(backend, counter_interval());
     if (!watch->refusal().empty()) {
       refusals[backend] = watch->refusal();
       continue;
@@ -67,6 +72,10 @@ void Counters::end_stage() {
 
 void end_counters() {
   Counters::end_stage();
+}
+
+double counter_interval() {
+  return is_emulated() ? 0.25 : 0.1;
 }
 
 double clock_tolerance() {

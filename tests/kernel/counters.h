@@ -97,7 +97,9 @@ inline std::string family_name(const ::testing::TestParamInfo<bool>& info) {
 // Call it before main() ends: the stage holds namespaces and programs.
 void end_counters();
 
-// Kernels that count to the moment of an event compare with this precision. Emulated ones are slow.
+// Between two documents of the stage's tools.
+double counter_interval();
+// What a clock reading beside an event may be off by. Emulated machines are slow.
 double clock_tolerance();
 
 }  // namespace lqtest

@@ -197,7 +197,7 @@ TEST_F(OldestWait, GrowsWhileNobodyAccepts) {
   if (watches().empty()) GTEST_SKIP() << "no counting backend on this kernel";
   for (const auto& watch : watches()) {
     SCOPED_TRACE(watch->backend());
-    const double interval = is_emulated() ? 0.5 : 0.1;
+    const double interval = counter_interval();
     const Json one = watch->settled(netns());
     expect_age(one, first, interval);
     Json later = watch->next();
@@ -209,7 +209,7 @@ TEST_F(OldestWait, GrowsWhileNobodyAccepts) {
   accept();
   for (const auto& watch : watches()) {
     SCOPED_TRACE(watch->backend());
-    expect_age(watch->settled(netns()), second, is_emulated() ? 0.5 : 0.1);
+    expect_age(watch->settled(netns()), second, counter_interval());
   }
   accept();
   for (const auto& watch : watches()) {

@@ -75,8 +75,13 @@ bool must_have(const std::string& backend) {
   return is_emulated();
 }
 
+std::string not_whole(const std::string& backend) {
+  if (backend != "portable" || kernel_knows("btf_trace_sk_data_ready")) return "";
+  return "this kernel has no tracepoint sock:sk_data_ready, so portable is not whole here";
+}
+
 double watch_interval() {
-  return is_emulated() ? 0.5 : 0.2;
+  return is_emulated() ? 0.4 : 0.2;
 }
 
 Watch::Watch(const std::string& backend, double interval, const std::vector<std::string>& more)

@@ -26,6 +26,8 @@ std::vector<std::string> counting_backends();
 // Must this kernel have it? fentry and kprobe: in every virtual machine of the tests. portable:
 // wherever the tracepoint sock:sk_data_ready is. Elsewhere the tool may refuse, with its reason.
 bool must_have(const std::string& backend);
+// Why what this backend counts on this kernel is not for these tests; empty: it is.
+std::string not_whole(const std::string& backend);
 
 // True in the virtual machines, where one emulated CPU does it all, 10 to 30 times slower.
 bool is_emulated();
