@@ -456,6 +456,7 @@ static __always_inline void count_left(struct listenq_counts *c, struct tcp_sock
 	__u64 now = bpf_ktime_get_ns();
 	__u8 state = LOAD_PROBED(SK(child).__sk_common.skc_state);
 
+	count(c, LISTENQ_ACCEPTS, 1);
 	if (since)
 		observe(&c->accept_wait, now > since ? now - since : 0);
 	if (state == TCP_CLOSE || state == TCP_CLOSE_WAIT)

@@ -192,10 +192,8 @@ int accepted(__u64 *ctx)
 		return 0;
 
 	struct listenq_counts *c = counts_of(tp);
-	if (!c)
-		return 0;
-	count(c, LISTENQ_ACCEPTS, 1);
-	count_left(c, (struct tcp_sock *)child);
+	if (c)
+		count_left(c, (struct tcp_sock *)child);
 	return 0;
 }
 

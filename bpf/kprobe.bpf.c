@@ -3,8 +3,7 @@
  * Counting by kprobes and kretprobes, where the kernel has no BPF trampolines for these functions.
  * The same events as fentry.bpf.c but for accept(): a kretprobe keeps a place for every call under
  * way, and a server may have hundreds of processes asleep in inet_csk_accept(), so their returns
- * would be missed. What leaves the accept queue is seen when its request is freed; how many left
- * follows from how many entered and how many are there (user space).
+ * would be missed. What leaves the accept queue is seen when its request is freed.
  *
  * A return has no arguments: those of its entry are in the `moment` of the CPU, which is not left in
  * between, because all of these run with bottom halves off.

@@ -52,13 +52,14 @@ void add_values(ListenerCounts& to, const ListenerCounts& from) {
 
 EventCounter::EventCounter(std::unique_ptr<CountingPrograms> programs, const Plan& plan)
     : programs_(std::move(programs)),
-      counting_(plan.counting.value_or(Counting{})),
-      sees_accepts_(plan.backend == BackendChoice::fentry) {}
+      counting_(plan.counting.value_or(Counting{})) {}
 
 EventCounter::~EventCounter() = default;
 
-/// Where accept() itself is not seen, its count is what entered the queue and is there no longer.
-/// That takes the length of the queue when counting began: 0 for a listener that was born since,
+/// What entered the queue and is there no longer was accepted. The returns of accept() that the hooks
+/// saw are fewer: a call that slept when the hook came has no trampoline on its way back, and a system
+/// call may have come through io_uring. (They are more where tcp_migrate_req brought connections over
+/// from a listener that closed.) This takes the length of the queue when counting began: 0 for a listener that was born since,
 /// what the first sample saw for one that had no event before it, and else so that it begins at 0.
 std::int64_t EventCounter::queued_before(const listenq_counts& counts, std::uint64_t cookie,
                                          std::uint32_t in_queue) const {
@@ -76,13 +77,12 @@ ListenerCounts EventCounter::convert(const listenq_counts& counts, std::int64_t 
   std::copy_n(std::begin(counts.values), kCounters, to.values.begin());
   to.accept_wait = convert_histogram(counts.accept_wait);
   to.handshake_time = convert_histogram(counts.handshake_time);
-  if (!sees_accepts_) {
-    const std::int64_t left = queued_before +
-                              static_cast<std::int64_t>(counts.values[LISTENQ_QUEUED]) -
-                              std::int64_t{in_queue};
-    // The length is raised before the event is counted: for a moment there is one too many.
-    to[Counter::accepts] = static_cast<std::uint64_t>(std::max<std::int64_t>(left, 0));
-  }
+  // The length is raised before the event is counted, so for a moment one is missing.
+  const std::int64_t left = queued_before +
+                            static_cast<std::int64_t>(counts.values[LISTENQ_QUEUED]) -
+                            std::int64_t{in_queue};
+  to[Counter::accepts] = std::max(counts.values[LISTENQ_ACCEPTS],
+                                  static_cast<__u64>(std::max<std::int64_t>(left, 0)));
   return to;
 }
 
@@ -177,7 +177,6 @@ void EventCounter::sum_up(Sample& sample) {
   programs_->read_leftover([&](std::uint32_t netns, const listenq_counts& counts) {
     ListenerCounts rest;
     std::copy_n(std::begin(counts.values), kCounters, rest.values.begin());
-    if (!sees_accepts_) rest[Counter::accepts] = 0;
     add_values(sums[netns], rest);
   });
   for (RawNamespace& raw : sample.namespaces) {

@@ -62,7 +62,6 @@ class EventCounter {
 
   std::unique_ptr<CountingPrograms> programs_;
   Counting counting_;
-  bool sees_accepts_;  ///< else accepts are what entered the queue and is no longer in it
   std::uint64_t samples_ = 0;
   std::uint64_t first_sample_ns_ = 0;
   std::map<Identity, Life> lives_;

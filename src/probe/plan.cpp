@@ -124,7 +124,9 @@ const Counted& counted(Counter counter) {
       {{hook_queue, hook_ack, hook_cookie},
        "inet_csk_reqsk_queue_add(), tcp_check_req(), cookie_v4_check(), cookie_v6_check()",
        "tracepoint sk_data_ready, and the socket filter"},
-      {{hook_accept}, "inet_csk_accept()", ""},  // see accepts_feed()
+      {{hook_queue, hook_close},
+       "entered the accept queue, less what is in it",
+       "entered the accept queue, less what is in it"},
       {{hook_syn}, "MIB of the CPU around tcp_conn_request()", kPackets},
       {{hook_ack, hook_cookie},
        "MIB of the CPU around tcp_check_req(), cookie_v4_check(), cookie_v6_check()",
@@ -168,22 +170,12 @@ Feed feed_of(const Counted& what, BackendChoice tier, const KernelFacts& facts) 
   return {fmt::format("{}: {}", backend_name(tier), name), ""};
 }
 
-/// Only fentry sees accept() return; the others know what entered the queue and what is in it.
-Feed accepts_feed(BackendChoice tier, const KernelFacts& facts) {
-  if (tier == BackendChoice::fentry) return feed_of(counted(Counter::accepts), tier, facts);
-  const Counted derived{{Feature::hook_queue, Feature::hook_close},
-                        "entered the accept queue, less what is in it",
-                        "entered the accept queue, less what is in it"};
-  return feed_of(derived, tier, facts);
-}
-
 void plan_counting(Plan& plan, BackendChoice tier, const KernelFacts& facts) {
   Counting counting;
   for (std::size_t i = 0; i < kCounters; ++i) {
     const auto counter = static_cast<Counter>(i);
     Feed& feed = plan.counter_feeds[i];
-    feed = counter == Counter::accepts ? accepts_feed(tier, facts)
-                                       : feed_of(counted(counter), tier, facts);
+    feed = feed_of(counted(counter), tier, facts);
     if (!feed.from.empty()) counting.add(counter);
   }
   using enum Feature;
