@@ -65,9 +65,9 @@ class Counters : public KernelTest {
 
   // The listener has these counts and no others, with every backend; the kernel's own counters of
   // the namespace have grown by what follows from them, and the tool has counted the same.
-  void expect(const Growth& growth);
+  void expect(const Growth& wanted);
   // The same of one that has closed. Those of port() that closed earlier in the test come first.
-  void expect_closed(const Growth& growth, size_t which = 0);
+  void expect_closed(const Growth& wanted, size_t which = 0);
   // What follows from the counts, against the kernel's own counters.
   void expect_mib(const Growth& growth);
   // Of the listener; null and a failure when there is not exactly one.
@@ -83,6 +83,7 @@ class Counters : public KernelTest {
   std::vector<Fd> listeners_;
 
  private:
+  [[nodiscard]] Growth with_retransmits(Growth growth) const;
   void expect_row(const std::string& backend, const Json& row, const Growth& growth) const;
   void expect_sums(const std::string& backend, const Json& document) const;
 

@@ -42,7 +42,8 @@ TEST_P(Handshake, RepeatedSyn) {
   one.send_syn();
   ASSERT_TRUE(one.await_synack());
   one.send_reset();
-  expect({{"syns", 2}, {"synacks", 1}, {"synack_retransmits", 1}});
+  ASSERT_GE(mib_growth("TCPSynRetrans"), 1U);
+  expect({{"syns", 2}, {"synacks", 1}});
 }
 
 TEST_P(Handshake, SynackSentAgainByTimer) {
