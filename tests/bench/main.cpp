@@ -102,6 +102,9 @@ void measure(const Options& options) {
   const Sizes sizes = options.quick ? quick_sizes() : full_sizes();
   Results results = measure_all(options.tool, sizes, options.only);
   for (const std::string& path : options.guests) results.counting.push_back(read_guest(path));
+  if (results.loads.empty() && results.counting.empty()) {
+    fail("no part is called \"{}\"", options.only);
+  }
   const std::string text = markdown(results, sizes, options.tool);
   const std::string counting = counting_markdown(results, sizes, options.tool);
   fmt::print("{}{}", text, counting);

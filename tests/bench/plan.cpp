@@ -293,7 +293,7 @@ Sizes quick_sizes() {
 
 CountingSizes emulated_sizes() {
   return {
-      .rounds = 7, .syns = 6000, .connections = 600, .bulk_seconds = 0.25, .statistics_rounds = 5};
+      .rounds = 3, .syns = 6000, .connections = 600, .bulk_seconds = 0.25, .statistics_rounds = 3};
 }
 
 Results measure_all(const std::string& tool, const Sizes& sizes, const std::string& only) {
@@ -316,10 +316,9 @@ Results measure_all(const std::string& tool, const Sizes& sizes, const std::stri
   if (begin_part(results, "start to first screen", only)) {
     results.first_frame_ms = measure_first_frame(tool, sizes);
   }
-  if (begin_part(results, "counting", only)) {
+  if (begin_part(results, "counting here", only)) {
     results.counting.push_back(measure_counting(tool, sizes.counting));
   }
-  if (results.loads.empty()) fail("no part is called \"{}\"", only);
   results.minutes = (now_ms() - started) / 60e3;
   return results;
 }

@@ -62,13 +62,17 @@ std::string thousands(int value) {
 std::string facts(const Results& results, const Sizes& sizes, const std::string& tool) {
   utsname kernel{};
   uname(&kernel);
-  const auto [low, high] = std::minmax_element(results.loads.begin(), results.loads.end());
-  return fmt::format(
-      "{} run of {}: {}; Linux {} ({}), {} cores, {}; {}; libbpf {}. "
-      "Load average {:.1f} to {:.1f} at the start of the parts; {:.1f} minutes in all.\n\n",
-      sizes.quick ? "Quick" : "Full", today(), first_line_of({tool, "--version"}), kernel.release,
-      kernel.machine, sysconf(_SC_NPROCESSORS_ONLN), processor(), first_line_of({"ss", "-V"}),
-      libbpf_version_string() + 1, *low, *high, results.minutes);
+  std::string load;
+  if (!results.loads.empty()) {
+    const auto [low, high] = std::minmax_element(results.loads.begin(), results.loads.end());
+    load = fmt::format(
+        " Load average {:.1f} to {:.1f} at the start of the parts; {:.1f} minutes in all.", *low,
+        *high, results.minutes);
+  }
+  return fmt::format("{} run of {}: {}; Linux {} ({}), {} cores, {}; {}; libbpf {}.{}\n\n",
+                     sizes.quick ? "Quick" : "Full", today(), first_line_of({tool, "--version"}),
+                     kernel.release, kernel.machine, sysconf(_SC_NPROCESSORS_ONLN), processor(),
+                     first_line_of({"ss", "-V"}), libbpf_version_string() + 1, load);
 }
 
 void write_between_markers(const std::string& path, std::string_view name,
