@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <ctime>
 #include <map>
 
 #include "bpf_stats.h"
@@ -24,7 +25,11 @@ struct Rates {
   double bulk = 0;
 };
 
+// Begins when the kernel has done what follows from the end of one watcher and the start of the
+// next: it frees programs, and undoes its patches, in the background.
 Rates rates_of(Traffic& traffic, const CountingSizes& sizes) {
+  constexpr timespec kRest{.tv_sec = 0, .tv_nsec = 250'000'000};
+  nanosleep(&kRest, nullptr);
   const Load syns = traffic.refused_syns(sizes.syns);
   const Load connections = traffic.connections(sizes.connections);
   const Load bulk = traffic.bulk(sizes.bulk_seconds);

@@ -293,7 +293,7 @@ Sizes quick_sizes() {
 
 CountingSizes emulated_sizes() {
   return {
-      .rounds = 3, .syns = 6000, .connections = 600, .bulk_seconds = 0.25, .statistics_rounds = 3};
+      .rounds = 2, .syns = 6000, .connections = 600, .bulk_seconds = 0.1, .statistics_rounds = 2};
 }
 
 Results measure_all(const std::string& tool, const Sizes& sizes, const std::string& only) {
