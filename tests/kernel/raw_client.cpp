@@ -124,7 +124,10 @@ bool RawConnection::await_flags(uint8_t flags, std::chrono::milliseconds limit) 
                (in.flags & flags) == flags;
       },
       limit);
-  if (segment && flags == (kSyn | kAck)) out_.ack = segment->seq + 1;
+  if (segment && flags == (kSyn | kAck)) {
+    out_.ack = segment->seq + 1;
+    out_.seq = segment->ack;  // with Fast Open it acknowledges data, too
+  }
   return segment.has_value();
 }
 

@@ -16,6 +16,7 @@
 #include <stdexcept>
 
 #include "process.h"
+#include "raw_client.h"
 #include "ss.h"
 #include "watch.h"
 
@@ -39,6 +40,8 @@ constexpr std::array<std::array<Settings, Storm::kServers>, 2> kRounds{{
 // Ports that close in the middle of a round. The first is listened on anew.
 constexpr uint16_t kReopened = 9005;
 constexpr uint16_t kClosedForGood = 9010;
+// Not for the flood.
+constexpr uint16_t kLosesAcks = 9020;
 
 void close_with_reset(Fd& socket) {
   const linger reset{1, 0};
@@ -156,6 +159,7 @@ void Storm::open_all(size_t server) {
   open(server, {.address = "::", .port = kClosedForGood, .backlog = 2});
   open_accepting(server, {.address = "::", .port = 9002, .backlog = 5, .v6only = true}, false);
   open_accepting(server, {.port = 9003, .backlog = 16}, true);
+  open(server, {.address = "::", .port = kLosesAcks, .backlog = 3});
   const bool mptcp = kernel_has_mptcp();
   if (mptcp)
     open_accepting(server, {.address = "::", .port = 9011, .backlog = 8, .mptcp = true}, true);
@@ -192,6 +196,30 @@ void Storm::reopen_some(size_t round) {
   for (size_t i = 0; i < kServers; ++i) {
     open(i, {.port = kReopened, .backlog = round == 0 ? 3 : 256});
     if (round == 0) open(i, {.address = "::", .port = kGroup, .backlog = 8, .reuseport = true});
+  }
+}
+
+void Storm::lose_at_the_ack(size_t server) {
+  RawWire wire(fabric_, server);
+  const auto connection = [&](size_t i) {
+    return RawConnection(wire, Fabric::server_address(server, i % 2 == 0), kLosesAcks);
+  };
+  std::vector<RawConnection> late;
+  for (size_t i = 0; i < 2; ++i) {
+    late.push_back(connection(i));
+    late.back().send_syn();
+    if (!late.back().await_synack()) throw std::runtime_error("no SYN-ACK in the storm");
+  }
+  for (size_t i = 0; i < 4; ++i) connection(i).establish();
+  for (RawConnection& one : late) {
+    for (int i = 0; i < 3; ++i) one.send_ack();
+    one.send_reset();
+  }
+  // Room for the next round.
+  const Fd& listener = idle_.find({server, kLosesAcks})->second;
+  for (pollfd polled{listener.get(), POLLIN, 0}; ::poll(&polled, 1, 500) > 0;) {
+    Fd socket = accept_from(listener);
+    close_with_reset(socket);
   }
 }
 
@@ -240,6 +268,7 @@ void Storm::run(uint64_t syns) {
     const std::chrono::minutes limit(5);
     if (!wait_until([&] { return reached(2); }, limit)) throw std::runtime_error("no storm");
     close_some(round);
+    for (size_t i = 0; i < kServers; ++i) lose_at_the_ack(i);
     if (!wait_until([&] { return reached(4); }, limit)) throw std::runtime_error("no storm");
     reopen_some(round);
     for (std::thread& thread : senders) thread.join();

@@ -57,6 +57,8 @@ class Storm {
   // Of the listeners that close midway.
   void close_some(size_t round);
   void reopen_some(size_t round);
+  // Final ACKs to a full accept queue, at a listener that the flood leaves alone.
+  void lose_at_the_ack(size_t server);
   void be_clients(unsigned number, uint64_t count);
 
   Fabric fabric_;
