@@ -19,9 +19,12 @@ namespace {
 
 constexpr size_t kSeenKept = 4096;
 
+// None ends in four zero bits: those belong to answer_some() of the flood.
 IpAddress next_source(bool v6) {
-  static std::atomic<uint32_t> number{0};
-  return IpAddress::parse(v6 ? "2001:db8:1::1" : "10.30.0.1").plus(number++);
+  static std::atomic<uint32_t> next{0};
+  const uint32_t number = next++;
+  return IpAddress::parse(v6 ? "2001:db8:1::" : "10.30.0.0")
+      .plus(number / 15 * 16 + 1 + number % 15);
 }
 
 }  // namespace
