@@ -25,9 +25,10 @@
 #define SK(tp) ((tp)->inet_conn.icsk_inet.sk)
 
 /*
- * How the kernel's memory is read. LOAD follows a pointer whose type the kernel vouches for; programs
- * whose pointers are mere numbers (kprobes) define LISTENQ_PROBED, and read by helper. LOAD_PROBED is
- * for what the kernel's type does not cover: a field behind the end of the declared struct.
+ * How the kernel's memory is read. LOAD follows a pointer whose type the kernel vouches for;
+ * programs whose pointers are mere numbers (kprobes) define LISTENQ_PROBED, and read by helper.
+ * LOAD_PROBED is for what the kernel's type does not cover: a field behind the end of the declared
+ * struct.
  */
 #define LOAD_PROBED(e)                                                                             \
 	({                                                                                         \
@@ -108,8 +109,8 @@ static __always_inline __u8 listener_ipv6only(struct tcp_sock *tp)
 #ifdef LISTENQ_DIRECT
 	return (__u8)BPF_CORE_READ_BITFIELD(tp, inet_conn.icsk_inet.sk.__sk_common.skc_ipv6only);
 #else
-	return (__u8)BPF_CORE_READ_BITFIELD_PROBED(
-		tp, inet_conn.icsk_inet.sk.__sk_common.skc_ipv6only);
+	return (__u8)BPF_CORE_READ_BITFIELD_PROBED(tp,
+						   inet_conn.icsk_inet.sk.__sk_common.skc_ipv6only);
 #endif
 }
 
@@ -124,8 +125,8 @@ static __always_inline __u32 netns_of(struct tcp_sock *tp)
  * How long the connection at the head of the accept queue has waited, 0 when there is none, ~0 when
  * the head went away under our eyes. A request leaves the queue as its connection is accepted; the
  * receive buffer's clock of that connection (tcp_init_buffer_space()) starts when the handshake is
- * complete and next moves when the application reads, so until accept() it says since when it waits.
- * The second look at the head tells whether all that was read in between belongs together.
+ * complete and next moves when the application reads, so until accept() it says since when it
+ * waits. The second look at the head tells whether all that was read in between belongs together.
  */
 static __always_inline __u64 listener_oldest_wait(struct tcp_sock *tp)
 {
@@ -139,8 +140,7 @@ static __always_inline __u64 listener_oldest_wait(struct tcp_sock *tp)
 	if (child)
 		since = LOAD_PROBED(((struct tcp_sock *)child)->rcvq_space.time);
 
-	struct request_sock *again =
-		LOAD_PROBED(tp->inet_conn.icsk_accept_queue.rskq_accept_head);
+	struct request_sock *again = LOAD_PROBED(tp->inet_conn.icsk_accept_queue.rskq_accept_head);
 	__u64 now = bpf_ktime_get_ns();
 
 	if (again != head || !since || since * 1000 > now)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
 /*
- * Counting, shared by the three ways to see events (fentry, kprobe, portable): where the counts of a
- * listener live, how they are found, and what is done at each event. The includer says how kernel
+ * Counting, shared by the three ways to see events (fentry, kprobe, portable): where the counts of
+ * a listener live, how they are found, and what is done at each event. The includer says how kernel
  * memory is read (LISTENQ_PROBED in compat.bpf.h).
  *
- * The losses are not guessed. The kernel counts each of them in the MIB of the namespace, on the CPU
- * that handles the packet, with bottom halves off: what these counters gain between the entry of a
- * function and its exit is what the kernel did to this packet. So the sums over all listeners equal
- * the kernel's own, whatever rule a kernel version has for a full queue.
+ * The losses are not guessed. The kernel counts each of them in the MIB of the namespace, on the
+ * CPU that handles the packet, with bottom halves off: what these counters gain between the entry
+ * of a function and its exit is what the kernel did to this packet. So the sums over all listeners
+ * equal the kernel's own, whatever rule a kernel version has for a full queue.
  */
 #ifndef LISTENQ_COUNT_BPF_H
 #define LISTENQ_COUNT_BPF_H
@@ -24,14 +24,14 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-#define MAX_LISTENERS 8192
+#define MAX_LISTENERS  8192
 #define MAX_NAMESPACES 1024
-#define CLOSED_BYTES (1 << 20)
+#define CLOSED_BYTES   (1 << 20)
 
 /*
- * Allocated whole at the start: programs must not wait for memory in a flood, and before 6.1 not all
- * of them may ask for it. Keyed by the address of the struct sock, which is what every hook has; an
- * entry leaves with its listener.
+ * Allocated whole at the start: programs must not wait for memory in a flood, and before 6.1 not
+ * all of them may ask for it. Keyed by the address of the struct sock, which is what every hook
+ * has; an entry leaves with its listener.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -70,7 +70,7 @@ struct moment {
 	__u64 completed_request;
 	__u32 queued_state;
 	__u32 queued; /* a connection entered the queue within inet_csk_complete_hashdance() */
-	__u64 timer; /* a request's, while it is handled */
+	__u64 timer;  /* a request's, while it is handled */
 	__u64 timer_listener;
 	__u32 timeouts;
 	__u32 seen; /* SEEN_* */
@@ -104,8 +104,8 @@ struct {
 
 /*
  * Indexes of MIB counters. They differ between kernels and the kernel's enum has no name that CO-RE
- * could look up, so user space finds them in BTF. Each is followed by its neighbour: ListenOverflows
- * by ListenDrops, SyncookiesSent by SyncookiesRecv and SyncookiesFailed.
+ * could look up, so user space finds them in BTF. Each is followed by its neighbour:
+ * ListenOverflows by ListenDrops, SyncookiesSent by SyncookiesRecv and SyncookiesFailed.
  */
 const volatile __u32 listenq_mib_listen_overflows = 0;
 const volatile __u32 listenq_mib_syn_queue_full = 0;
@@ -166,8 +166,8 @@ static __always_inline struct listenq_counts *new_counts(__u64 key, __u32 flags)
 
 /*
  * Where the first event of a listener is counted: a new entry. Without one, in the leftovers of its
- * namespace: when the table is full, and for a listener that is closing, whose new entry nobody would
- * remove again.
+ * namespace: when the table is full, and for a listener that is closing, whose new entry nobody
+ * would remove again.
  */
 static __always_inline struct listenq_counts *first_counts_of(__u64 key)
 {
@@ -277,12 +277,12 @@ static __always_inline void find_mib(struct moment *m, __u64 net_statistics)
 	*mib = *mib + *self - listenq_moments_pcpu;
 }
 
-#define LOSSES 1u
-#define SYN_QUEUE 2u
+#define LOSSES	     1u
+#define SYN_QUEUE    2u
 #define COOKIES_SENT 4u
-#define COOKIES 8u
-#define FASTOPEN 16u
-#define DEFER 32u
+#define COOKIES	     8u
+#define FASTOPEN     16u
+#define DEFER	     32u
 
 static __always_inline void read_before(struct moment *m, __u32 what)
 {
@@ -403,7 +403,8 @@ static __always_inline __u32 tcp_flags(struct sk_buff *skb)
 	return LOAD_PROBED(cb->tcp_flags);
 }
 
-/* A connection opened by Fast Open stands in for the listener in the tracepoint: ask the request. */
+/* A connection opened by Fast Open stands in for the listener in the tracepoint: ask the request.
+ */
 static __always_inline void count_synack_again(struct request_sock *req)
 {
 	__u64 key = (__u64)listener_of(req);
@@ -415,13 +416,13 @@ static __always_inline void count_synack_again(struct request_sock *req)
 
 static __always_inline void count_syn_queue(struct listenq_counts *c, struct tcp_sock *tp)
 {
-	raise_peak(c->syn_queue_peak,
-		   (__u32)LOAD(tp->inet_conn.icsk_accept_queue.qlen.counter));
+	raise_peak(c->syn_queue_peak, (__u32)LOAD(tp->inet_conn.icsk_accept_queue.qlen.counter));
 }
 
 /*
  * A connection is in the accept queue. The time since its SYN-ACK is the handshake's; a cookie's
- * request has none, and a connection that comes from another listener (tcp_migrate_req) had it there.
+ * request has none, and a connection that comes from another listener (tcp_migrate_req) had it
+ * there.
  */
 static __always_inline void count_queued(struct tcp_sock *tp, struct request_sock *req,
 					 int handshake)
@@ -446,9 +447,9 @@ static __always_inline void count_queued(struct tcp_sock *tp, struct request_soc
 }
 
 /*
- * A connection leaves the queue. The receive buffer's clock (tcp_init_buffer_space()) starts when the
- * handshake is complete, and next moves when the application reads: until accept() it says since when
- * the connection waits, and costs nothing to keep.
+ * A connection leaves the queue. The receive buffer's clock (tcp_init_buffer_space()) starts when
+ * the handshake is complete, and next moves when the application reads: until accept() it says
+ * since when the connection waits, and costs nothing to keep.
  */
 static __always_inline void count_left(struct listenq_counts *c, struct tcp_sock *child)
 {
@@ -490,9 +491,9 @@ static __always_inline void timer_begins(__u64 timer)
 }
 
 /*
- * The handler counts the timeout of a request that it keeps, and of no other. The memory of one that
- * it gave up may be another request's by now: that one begins at 0. Without LISTEN the request went
- * because its listener did.
+ * The handler counts the timeout of a request that it keeps, and of no other. The memory of one
+ * that it gave up may be another request's by now: that one begins at 0. Without LISTEN the request
+ * went because its listener did.
  */
 static __always_inline void timer_ends(__u64 timer)
 {
@@ -735,8 +736,8 @@ static __always_inline int anything_in(const struct listenq_counts *c)
 }
 
 /*
- * Out of the table first, so that no other CPU finds the entry any more; those that had found it are
- * done when it is copied at the end. An entry in which nothing happened leaves no trace.
+ * Out of the table first, so that no other CPU finds the entry any more; those that had found it
+ * are done when it is copied at the end. An entry in which nothing happened leaves no trace.
  */
 static __always_inline void count_closed(struct tcp_sock *tp)
 {
@@ -805,7 +806,8 @@ static __always_inline struct tcp_sock *tcp_socket(struct sock *sk)
 	return (struct tcp_sock *)LOAD_PROBED(((struct mptcp_sock *)sk)->first);
 }
 
-/* The TCP socket behind a descriptor of the current process; of an MPTCP socket its first subflow. */
+/* The TCP socket behind a descriptor of the current process; of an MPTCP socket its first subflow.
+ */
 static __always_inline struct tcp_sock *socket_of(__u32 fd)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
 /*
- * Counting by fentry and fexit: the cheapest way, where the kernel has BPF trampolines. What is done
- * at each event is in count.bpf.h; here is where each is seen. Arguments are taken by position, and
- * only those that all kernels agree on (docs/internals.md).
+ * Counting by fentry and fexit: the cheapest way, where the kernel has BPF trampolines. What is
+ * done at each event is in count.bpf.h; here is where each is seen. Arguments are taken by
+ * position, and only those that all kernels agree on (docs/internals.md).
  */
 #include "count.bpf.h"
 
@@ -30,14 +30,14 @@ int BPF_PROG(syn_out, void *ops, void *af_ops, struct sock *sk)
 }
 
 /*
- * An argument, or behind the last one what the function returned. In assembler, because the compiler
- * would merge the places that a value may have into one with a computed address, which the verifier
- * refuses in the context.
+ * An argument, or behind the last one what the function returned. In assembler, because the
+ * compiler would merge the places that a value may have into one with a computed address, which the
+ * verifier refuses in the context.
  */
 #define SLOT(ctx, n)                                                                               \
 	({                                                                                         \
 		__u64 __slot;                                                                      \
-		asm volatile("%0 = *(u64 *)(%1 + %2)" : "=r"(__slot) : "r"(ctx), "i"((n) * 8));    \
+		asm volatile("%0 = *(u64 *)(%1 + %2)" : "=r"(__slot) : "r"(ctx), "i"((n)*8));      \
 		__slot;                                                                            \
 	})
 
@@ -72,7 +72,7 @@ int synack(__u64 *ctx)
 }
 
 /* Of a register that holds a bool only the lowest byte is defined. */
-#define IS_TRUE(argument) (((argument) & 0xff) != 0)
+#define IS_TRUE(argument) (((argument)&0xff) != 0)
 
 SEC("fentry/tcp_check_req")
 int BPF_PROG(ack_in, struct sock *sk, struct sk_buff *skb, void *req, __u64 fastopen)
@@ -155,8 +155,7 @@ int BPF_PROG(queued, struct sock *sk, struct request_sock *req, struct sock *chi
 	struct tcp_sock *tp = added ? bpf_skc_to_tcp_sock(sk) : 0;
 
 	if (tp)
-		count_queued(tp, req,
-			     ends_handshake(tp, child->__sk_common.skc_state));
+		count_queued(tp, req, ends_handshake(tp, child->__sk_common.skc_state));
 	return 0;
 }
 

@@ -5,8 +5,8 @@
  * way, and a server may have hundreds of processes asleep in inet_csk_accept(), so their returns
  * would be missed. What leaves the accept queue is seen when its request is freed.
  *
- * A return has no arguments: those of its entry are in the `moment` of the CPU, which is not left in
- * between, because all of these run with bottom halves off.
+ * A return has no arguments: those of its entry are in the `moment` of the CPU, which is not left
+ * in between, because all of these run with bottom halves off.
  */
 #define LISTENQ_PROBED
 #include "count.bpf.h"
@@ -244,7 +244,8 @@ int listener_closes(struct pt_regs *ctx)
 	return 0;
 }
 
-/* listen() may sleep, so its arguments are kept by thread. LRU: a missed return must not fill it. */
+/* listen() may sleep, so its arguments are kept by thread. LRU: a missed return must not fill it.
+ */
 struct listen_call {
 	__u32 fd;
 	__s32 backlog;

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
 /*
  * Counting without tracing any function: for kernels that have neither trampolines nor kprobes, or
- * forbid them. The socket filter of the root cgroup runs right before TCP handles a packet, with the
- * listener as its socket; so what the MIB gained on this CPU between two packets for listeners is what
- * became of the first. That packet is settled when the next comes, or when user space asks.
+ * forbid them. The socket filter of the root cgroup runs right before TCP handles a packet, with
+ * the listener as its socket; so what the MIB gained on this CPU between two packets for listeners
+ * is what became of the first. That packet is settled when the next comes, or when user space asks.
  *
- * It costs every packet of every socket an empty run of `packet`, every change of a socket's state one
- * of `state_changed`: so this is the last choice.
+ * It costs every packet of every socket an empty run of `packet`, every change of a socket's state
+ * one of `state_changed`: so this is the last choice.
  */
 #include "count.bpf.h"
 
 #include <bpf/bpf_endian.h>
 
-#define ALL_MIB (LOSSES | SYN_QUEUE | COOKIES | FASTOPEN | DEFER)
+#define ALL_MIB		(LOSSES | SYN_QUEUE | COOKIES | FASTOPEN | DEFER)
 #define MOST_PER_PACKET 4
-#define MAX_CPUS 8192
+#define MAX_CPUS	8192
 
 enum {
 	ETH_P_IP = 0x0800,
@@ -37,6 +37,13 @@ enum {
 #define SYSCALL_ARGUMENT_1(regs) LOAD_PROBED(((__u64 *)(regs))[34])
 #define SYSCALL_ARGUMENT_2(regs) ((regs)->user_regs.regs[1])
 #endif
+
+/*
+ * reqsk_timer_handler(), learned from the first request whose SYN-ACK is repeated: that happens
+ * before a request expires, but for tcp_synack_retries = 0, and reading all of /proc/kallsyms takes
+ * 0.1 s.
+ */
+static volatile __u64 request_timer_function = 0;
 
 struct tcp_header {
 	__be16 source;
@@ -122,8 +129,8 @@ static __always_inline void give_out(struct moment *m)
 }
 
 /*
- * Each packet has a number, and who takes it away settles the packet: its own CPU at the next one, or
- * the CPU on which its listener closes.
+ * Each packet has a number, and who takes it away settles the packet: its own CPU at the next one,
+ * or the CPU on which its listener closes.
  */
 static __always_inline int take_packet(struct moment *m, __u64 number)
 {
@@ -189,7 +196,8 @@ static __always_inline __u32 transport_offset(struct __sk_buff *skb)
 			offset += 8;
 		else if (next == IPPROTO_AH)
 			offset += (head[1] + 2u) * 4;
-		else if (next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING || next == IPPROTO_DSTOPTS)
+		else if (next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING ||
+			 next == IPPROTO_DSTOPTS)
 			offset += (head[1] + 1u) * 8;
 		else
 			return 0;
@@ -325,8 +333,8 @@ int BPF_PROG(data_ready, struct sock *sk)
 		return 0;
 
 	/*
-	 * The newest request is this one, or one that another CPU queued within the same moment; there
-	 * is none when accept() was as quick.
+	 * The newest request is this one, or one that another CPU queued within the same moment;
+	 * there is none when accept() was as quick.
 	 */
 	struct request_sock *tail = tp->inet_conn.icsk_accept_queue.rskq_accept_tail;
 	const int fastopen = m->packet && m->listener == (__u64)tp && (m->seen & SEEN_SYN);
@@ -359,16 +367,15 @@ int BPF_PROG(state_changed, struct sock *sk, int before, int after)
 SEC("tp_btf/tcp_retransmit_synack")
 int BPF_PROG(synack_again, struct sock *sk, struct request_sock *req)
 {
+	request_timer_function = (__u64)LOAD_PROBED(req->rsk_timer.function);
 	count_synack_again(req);
 	return 0;
 }
 
-extern const void reqsk_timer_handler __ksym __weak;
-
 SEC("tp_btf/timer_expire_entry")
 int BPF_PROG(request_timer_in, struct timer_list *timer)
 {
-	if ((__u64)timer->function == (__u64)&reqsk_timer_handler)
+	if (request_timer_function && (__u64)timer->function == request_timer_function)
 		timer_begins((__u64)timer);
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
 /*
- * The kernel types that listenq-top depends on, reduced by hand to the members it reads. Offsets and
- * sizes here mean nothing: every access is relocated by CO-RE against the running kernel's BTF.
+ * The kernel types that listenq-top depends on, reduced by hand to the members it reads. Offsets
+ * and sizes here mean nothing: every access is relocated by CO-RE against the running kernel's BTF.
  * Adding a member here is adding a dependency on the kernel: say in docs/internals.md what for.
  */
 #ifndef __VMLINUX_H__
@@ -80,7 +80,8 @@ struct linux_mib {
 	unsigned long mibs[1];
 };
 
-/* The members that say "percpu" in the kernel: an address is for one CPU after its offset is added. */
+/* The members that say "percpu" in the kernel: an address is for one CPU after its offset is added.
+ */
 struct netns_mib {
 	struct linux_mib *net_statistics;
 };
@@ -110,7 +111,8 @@ struct cgroup {
 };
 
 struct sock_cgroup_data {
-	struct cgroup *cgroup; /* since 5.15 (8520e224f547); before, a tagged word: not read there */
+	struct cgroup
+		*cgroup; /* since 5.15 (8520e224f547); before, a tagged word: not read there */
 };
 
 struct sock_common {
@@ -323,10 +325,10 @@ struct bpf_sock {
 };
 
 struct __sk_buff {
-	__u32 len, pkt_type, mark, queue_mapping, protocol, vlan_present, vlan_tci, vlan_proto, priority,
-		ingress_ifindex, ifindex, tc_index, cb[5], hash, tc_classid, data, data_end, napi_id,
-		family, remote_ip4, local_ip4, remote_ip6[4], local_ip6[4], remote_port, local_port,
-		data_meta;
+	__u32 len, pkt_type, mark, queue_mapping, protocol, vlan_present, vlan_tci, vlan_proto,
+		priority, ingress_ifindex, ifindex, tc_index, cb[5], hash, tc_classid, data,
+		data_end, napi_id, family, remote_ip4, local_ip4, remote_ip6[4], local_ip6[4],
+		remote_port, local_port, data_meta;
 	__u64 flow_keys __attribute__((aligned(8)));
 	__u64 tstamp;
 	__u32 wire_len, gso_segs;
@@ -348,8 +350,8 @@ struct bpf_sock_tuple {
 
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
-	unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip, cs,
-		flags, sp, ss;
+	unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip,
+		cs, flags, sp, ss;
 };
 #elif defined(__TARGET_ARCH_arm64)
 struct user_pt_regs {

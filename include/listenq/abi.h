@@ -31,11 +31,11 @@ struct listenq_listener_record {
 	__u32 fastopen_queue_len;
 	__u32 fastopen_queue_limit;
 	__u32 sk_drops;
-	__u32 ifindex;	/* SO_BINDTODEVICE; 0: any */
+	__u32 ifindex;	      /* SO_BINDTODEVICE; 0: any */
 	__u64 oldest_wait_ns; /* of the head of the accept queue; only with LISTENQ_HAS_WAIT */
-	__u32 has;     /* LISTENQ_HAS_* */
-	__u16 port;    /* host byte order */
-	__u8 family;   /* AF_INET 2, AF_INET6 10 */
+	__u32 has;	      /* LISTENQ_HAS_* */
+	__u16 port;	      /* host byte order */
+	__u8 family;	      /* AF_INET 2, AF_INET6 10 */
 	__u8 ipv6only;
 	__u8 address[16]; /* network byte order; IPv4 in the first four */
 };
@@ -81,7 +81,8 @@ enum listenq_counter {
 
 #define LISTENQ_BUCKETS 32
 
-/* Bucket i: at most 2^i microseconds, too long for the one before; the last: all longer ones too. */
+/* Bucket i: at most 2^i microseconds, too long for the one before; the last: all longer ones too.
+ */
 struct listenq_histogram {
 	__u64 buckets[LISTENQ_BUCKETS];
 	__u64 sum_ns;
@@ -123,7 +124,7 @@ struct listenq_closed_record {
 
 /* What could not be kept, by cause: indexes of listenq_lost. */
 enum listenq_lost_cause {
-	LISTENQ_LOST_LISTENER_TABLE, /* events of listeners that found no place in the table */
+	LISTENQ_LOST_LISTENER_TABLE,  /* events of listeners that found no place in the table */
 	LISTENQ_LOST_NAMESPACE_TABLE, /* events that not even their namespace could take */
 	LISTENQ_LOST_CLOSED,	      /* closed listeners whose record found no room */
 	LISTENQ_LOST_UNSETTLED,	      /* losses that could not be given to a packet */

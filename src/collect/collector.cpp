@@ -47,14 +47,20 @@ std::uint64_t peak_memory_bytes() {
 /// Grows whenever anything was lost, or sent as a cookie.
 std::uint64_t lost_in(const MibCounters& mib) {
   constexpr std::array<std::string_view, 9> kLosses = {
-      "ListenOverflows",    "ListenDrops",        "TCPReqQFullDrop",
-      "TCPDeferAcceptDrop", "SyncookiesSent",     "SyncookiesRecv",
+      "ListenOverflows",    "ListenDrops",          "TCPReqQFullDrop",
+      "TCPDeferAcceptDrop", "SyncookiesSent",       "SyncookiesRecv",
       "SyncookiesFailed",   "TCPReqQFullDoCookies", "TCPFastOpenListenOverflow"};
   std::uint64_t sum = 0;
   for (const auto& [name, value] : mib) {
     if (std::find(kLosses.begin(), kLosses.end(), name) != kLosses.end()) sum += value;
   }
   return sum;
+}
+
+std::uint64_t lost_in(const ListenerCounts& counts) {
+  using enum Counter;
+  return counts[drops] + counts[drops_defer_accept] + counts[cookies_sent] + counts[cookies_valid] +
+         counts[cookies_invalid] + counts[fastopen_overflows];
 }
 
 bool has_name(const NetnsRef& ref, const std::string& wanted) {
@@ -205,7 +211,9 @@ void Collector::count(Sample& sample, const std::vector<NetnsRef>& refs) {
   std::unordered_map<std::uint32_t, std::uint64_t> losses;
   for (RawNamespace& raw : sample.namespaces) {
     if (!raw.mib) continue;
-    const std::uint64_t now = lost_in(*raw.mib);
+    // A loss between the two readings is in the counts alone, so both are watched.
+    std::uint64_t now = lost_in(*raw.mib);
+    if (raw.counted) now += lost_in(sample.counts[*raw.counted]);
     const auto before = losses_.find(number(raw.netns));
     losses.emplace(number(raw.netns), now);
     const bool grew = before == losses_.end() ? now != 0 : now != before->second;

@@ -118,6 +118,12 @@ void add_unexplained(std::vector<Unexplained>& all, const Residual& residual) {
   }
 }
 
+/// What a sample could not read this time: no event was lost by it.
+bool is_put_off(std::string_view cause) {
+  return cause == "walks_put_off" || cause == "marks_refused" || cause == "iterator_errors" ||
+         cause == "namespaces_unreadable" || cause == "count_read_errors";
+}
+
 }  // namespace
 
 std::optional<std::uint32_t> applying_syn_queue_limit(std::uint32_t limit, const Sysctls& sysctls) {
@@ -327,7 +333,9 @@ void Deriver::derive_totals(Snapshot& snapshot) const {
     }
   }
   totals.coverage = coverage_ratio(counted_losses, kernel_losses);
-  for (const auto& [cause, count] : snapshot.sample->self.lost) totals.lost_events += count;
+  for (const auto& [cause, count] : snapshot.sample->self.lost) {
+    if (!is_put_off(cause)) totals.lost_events += count;
+  }
 }
 
 /// What the namespace gained since the sample before, per second, into the totals.

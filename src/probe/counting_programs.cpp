@@ -15,6 +15,7 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <set>
 #include <span>
 #include <string_view>
 
@@ -96,8 +97,8 @@ constexpr std::array kPortablePrograms = {
     Program{"data_ready", hook_queue, "btf_trace_sk_data_ready"},
     Program{"state_changed", hook_close, "btf_trace_inet_sock_set_state"},
     Program{"synack_again", hook_retransmit, "btf_trace_tcp_retransmit_synack"},
-    Program{"request_timer_in", hook_timeout, "reqsk_timer_handler"},
-    Program{"request_timer_out", hook_timeout, "reqsk_timer_handler"},
+    Program{"request_timer_in", hook_timeout, "btf_trace_timer_expire_exit"},
+    Program{"request_timer_out", hook_timeout, "btf_trace_timer_expire_exit"},
     Program{"accept_returns", hook_accept, "bpf_task_pt_regs"},
     Program{"accept4_returns", hook_accept, "bpf_task_pt_regs"},
     Program{"listen_returns", hook_listen, "bpf_task_pt_regs"},
@@ -118,8 +119,8 @@ struct BtfDeleter {
 using Btf = std::unique_ptr<btf, BtfDeleter>;
 
 bool is_in(const btf& types, const char* name) {
-  const __u32 kind = std::string_view(name).starts_with("btf_trace_") ? BTF_KIND_TYPEDEF
-                                                                      : BTF_KIND_FUNC;
+  const __u32 kind =
+      std::string_view(name).starts_with("btf_trace_") ? BTF_KIND_TYPEDEF : BTF_KIND_FUNC;
   return btf__find_by_name_kind(&types, name, kind) > 0;
 }
 
@@ -153,7 +154,8 @@ std::optional<MibIndexes> mib_indexes(const btf& types) {
   for (__u32 id = 1; id < btf__type_cnt(&types); ++id) {
     const btf_type& type = *btf__type_by_id(&types, id);
     if (BTF_INFO_KIND(type.info) != BTF_KIND_ENUM || BTF_INFO_VLEN(type.info) < 50) continue;
-    if (std::strcmp(btf__name_by_offset(&types, btf_enum(&type)->name_off), "LINUX_MIB_NUM") != 0) continue;
+    if (std::strcmp(btf__name_by_offset(&types, btf_enum(&type)->name_off), "LINUX_MIB_NUM") != 0)
+      continue;
     const auto at = [&](const char* name) { return value_of(types, type, name); };
     const auto overflows = at("LINUX_MIB_LISTENOVERFLOWS");
     const auto drops = at("LINUX_MIB_LISTENDROPS");
@@ -171,12 +173,39 @@ std::optional<MibIndexes> mib_indexes(const btf& types) {
   return std::nullopt;
 }
 
+/// What the ways need to know of the kernel's types; the BTF itself is several megabytes.
+struct KernelTypes {
+  std::optional<MibIndexes> mib;
+  std::uint32_t route_arguments = 0;
+  std::uint32_t conn_request = 0;        ///< the type id of tcp_conn_request(); 0: none
+  std::set<std::string_view> functions;  ///< of those that the programs name
+};
+
+std::optional<KernelTypes> kernel_types() {
+  const Btf types(btf__load_vmlinux_btf());
+  if (!types) return std::nullopt;
+  KernelTypes found;
+  found.mib = mib_indexes(*types);
+  found.route_arguments = arguments_of(*types, "tcp_v4_route_req");
+  const int id = btf__find_by_name_kind(types.get(), "tcp_conn_request", BTF_KIND_FUNC);
+  found.conn_request = id > 0 ? static_cast<std::uint32_t>(id) : 0;
+  const auto look_for = [&](std::span<const Program> programs) {
+    for (const Program& program : programs) {
+      if (program.function == nullptr || found.functions.contains(program.function)) continue;
+      if (is_in(*types, program.function)) found.functions.insert(program.function);
+    }
+  };
+  look_for(kFentryPrograms);
+  look_for(kKprobePrograms);
+  look_for(kPortablePrograms);
+  return found;
+}
+
 // --- whether a way is worth a try: cheaper than loading all of its programs in vain
 
 /// Loads and attaches a program that does nothing.
-std::string trampoline_refused(const btf& types) {
-  const int id = btf__find_by_name_kind(&types, "tcp_conn_request", BTF_KIND_FUNC);
-  if (id <= 0) return "the kernel's BTF has no tcp_conn_request()";
+std::string trampoline_refused(const KernelTypes& types) {
+  if (types.conn_request == 0) return "the kernel's BTF has no tcp_conn_request()";
   const std::array<bpf_insn, 2> program = {{
       {BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 0},
       {BPF_JMP | BPF_EXIT, 0, 0, 0, 0},
@@ -184,7 +213,7 @@ std::string trampoline_refused(const btf& types) {
   bpf_prog_load_opts options{};
   options.sz = sizeof(options);
   options.expected_attach_type = BPF_TRACE_FENTRY;
-  options.attach_btf_id = static_cast<__u32>(id);
+  options.attach_btf_id = types.conn_request;
   const Fd loaded(bpf_prog_load(BPF_PROG_TYPE_TRACING, "listenq_try", "GPL", program.data(),
                                 program.size(), &options));
   if (!loaded) return fmt::format("the kernel does not load it ({})", errno_text(errno));
@@ -255,7 +284,7 @@ class Attached final : public CountingPrograms {
   }
 
   /// The text of an error, or "".
-  std::string load(const btf& types, const MibIndexes& mib, const KernelFacts& facts);
+  std::string load(const KernelTypes& types, const KernelFacts& facts);
   std::string attach(Fd cgroup, KernelFacts& facts);
 
   std::uint32_t next_epoch() override { return skeleton_->bss->listenq_epoch++; }
@@ -286,8 +315,8 @@ class Attached final : public CountingPrograms {
 };
 
 template <class Skeleton>
-std::string Attached<Skeleton>::load(const btf& types, const MibIndexes& mib,
-                                     const KernelFacts& facts) {
+std::string Attached<Skeleton>::load(const KernelTypes& types, const KernelFacts& facts) {
+  const MibIndexes& mib = *types.mib;
   auto& constants = *skeleton_->rodata;
   constants.listenq_mib_listen_overflows = mib.listen_overflows;
   constants.listenq_mib_syn_queue_full = mib.syn_queue_full;
@@ -296,10 +325,10 @@ std::string Attached<Skeleton>::load(const btf& types, const MibIndexes& mib,
   constants.listenq_mib_defer_accept = mib.defer_accept;
   constants.listenq_cookie_helper = facts[Feature::cookie_helper].have ? 1 : 0;
   if constexpr (std::is_same_v<Skeleton, fentry_bpf>) {
-    constants.listenq_route_arguments = arguments_of(types, "tcp_v4_route_req");
+    constants.listenq_route_arguments = types.route_arguments;
   }
   for (const Program& program : Functions<Skeleton>::programs) {
-    const bool possible = program.function == nullptr || is_in(types, program.function);
+    const bool possible = program.function == nullptr || types.functions.contains(program.function);
     if (!possible || denied(facts, program.hook)) {
       bpf_program__set_autoload(find(program.name), false);
     }
@@ -338,8 +367,8 @@ std::string Attached<Skeleton>::find_moments() {
     return errno_text(errno);
   }
   skeleton_->bss->listenq_moments_id = info.id;
-  const Fd link(bpf_link_create(bpf_program__fd(skeleton_->progs.iter__moments), 0, BPF_TRACE_ITER,
-                                nullptr));
+  const Fd link(
+      bpf_link_create(bpf_program__fd(skeleton_->progs.iter__moments), 0, BPF_TRACE_ITER, nullptr));
   if (!link) return errno_text(errno);
   const std::string error =
       run_iterator(link.get(), [](std::span<const char> data) { return data.size(); });
@@ -358,8 +387,7 @@ std::string Attached<Skeleton>::attach_one(const Program& program, const Fd& cgr
   bpf_link* link = bpf_program__type(found) == BPF_PROG_TYPE_CGROUP_SKB
                        ? bpf_program__attach_cgroup(found, cgroup.get())
                        : bpf_program__attach(found);
-  if (link == nullptr && errno == ENOENT &&
-      bpf_program__type(found) == BPF_PROG_TYPE_TRACEPOINT) {
+  if (link == nullptr && errno == ENOENT && bpf_program__type(found) == BPF_PROG_TYPE_TRACEPOINT) {
     return "tracefs is not mounted at /sys/kernel/tracing, or the kernel has no tracepoints for "
            "system calls (CONFIG_FTRACE_SYSCALLS)";
   }
@@ -404,8 +432,8 @@ std::string Attached<Skeleton>::attach(Fd cgroup, KernelFacts& facts) {
   options.sz = sizeof(options);
   options.iter_info = &info;
   options.iter_info_len = sizeof(info);
-  counts_link_ = Fd(bpf_link_create(bpf_program__fd(skeleton_->progs.iter__counts), 0,
-                                    BPF_TRACE_ITER, &options));
+  counts_link_ = Fd(
+      bpf_link_create(bpf_program__fd(skeleton_->progs.iter__counts), 0, BPF_TRACE_ITER, &options));
   if (!counts_link_) return fmt::format("no iterator over the counts ({})", errno_text(errno));
   ring_ = ring_buffer__new(
       bpf_map__fd(skeleton_->maps.closed),
@@ -472,7 +500,7 @@ void Attached<Skeleton>::read_leftover(const TakeLeftover& take) {
 }
 
 template <class Skeleton>
-std::unique_ptr<CountingPrograms> attach_way(const btf& types, const MibIndexes& mib, Fd cgroup,
+std::unique_ptr<CountingPrograms> attach_way(const KernelTypes& types, Fd cgroup,
                                              KernelFacts& facts, Fact& fact) {
   Skeleton* skeleton = Functions<Skeleton>::open();
   if (skeleton == nullptr) {
@@ -480,7 +508,7 @@ std::unique_ptr<CountingPrograms> attach_way(const btf& types, const MibIndexes&
     return nullptr;
   }
   auto programs = std::make_unique<Attached<Skeleton>>(skeleton);
-  std::string error = programs->load(types, mib, facts);
+  std::string error = programs->load(types, facts);
   if (error.empty()) error = programs->attach(std::move(cgroup), facts);
   if (!error.empty()) {
     fact = {false, error, last_libbpf_warning()};
@@ -499,13 +527,12 @@ std::unique_ptr<CountingPrograms> CountingPrograms::attach(BackendChoice way, Ke
                                                     : Feature::portable];
   if (!fact.have && !fact.why_not.empty()) return nullptr;
   // Needed by each way that is tried; read once.
-  static const Btf types(btf__load_vmlinux_btf());
+  static const std::optional<KernelTypes> types = kernel_types();
   if (!types) {
     fact = {false, "the kernel's BTF can't be read"};
     return nullptr;
   }
-  static const std::optional<MibIndexes> mib = mib_indexes(*types);
-  if (!mib) {
+  if (!types->mib) {
     fact = {false, "the kernel's BTF does not tell where its MIB counters are"};
     return nullptr;
   }
@@ -520,11 +547,11 @@ std::unique_ptr<CountingPrograms> CountingPrograms::attach(BackendChoice way, Ke
   }
   switch (way) {
     case BackendChoice::fentry:
-      return attach_way<fentry_bpf>(*types, *mib, {}, facts, fact);
+      return attach_way<fentry_bpf>(*types, {}, facts, fact);
     case BackendChoice::kprobe:
-      return attach_way<kprobe_bpf>(*types, *mib, {}, facts, fact);
+      return attach_way<kprobe_bpf>(*types, {}, facts, fact);
     default:
-      return attach_way<portable_bpf>(*types, *mib, std::move(cgroup), facts, fact);
+      return attach_way<portable_bpf>(*types, std::move(cgroup), facts, fact);
   }
 }
 

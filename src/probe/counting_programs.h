@@ -27,8 +27,8 @@ class CountingPrograms {
   virtual ~CountingPrograms() = default;
 
   /// Loads the programs of one way and attaches each by itself; writes into `facts` the way's own
-  /// feature and its hooks. Hooks that `facts` deny already are left out. nullptr when the way can't
-  /// be had: facts say why, and no hook of it is noted.
+  /// feature and its hooks. Hooks that `facts` deny already are left out. nullptr when the way
+  /// can't be had: facts say why, and no hook of it is noted.
   [[nodiscard]] static std::unique_ptr<CountingPrograms> attach(BackendChoice way,
                                                                 KernelFacts& facts);
 

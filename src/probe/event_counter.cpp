@@ -51,16 +51,16 @@ void add_values(ListenerCounts& to, const ListenerCounts& from) {
 }  // namespace
 
 EventCounter::EventCounter(std::unique_ptr<CountingPrograms> programs, const Plan& plan)
-    : programs_(std::move(programs)),
-      counting_(plan.counting.value_or(Counting{})) {}
+    : programs_(std::move(programs)), counting_(plan.counting.value_or(Counting{})) {}
 
 EventCounter::~EventCounter() = default;
 
-/// What entered the queue and is there no longer was accepted. The returns of accept() that the hooks
-/// saw are fewer: a call that slept when the hook came has no trampoline on its way back, and a system
-/// call may have come through io_uring. (They are more where tcp_migrate_req brought connections over
-/// from a listener that closed.) This takes the length of the queue when counting began: 0 for a listener that was born since,
-/// what the first sample saw for one that had no event before it, and else so that it begins at 0.
+/// What entered the queue and is there no longer was accepted. The returns of accept() that the
+/// hooks saw are fewer: a call that slept when the hook came has no trampoline on its way back, and
+/// a system call may have come through io_uring. (They are more where tcp_migrate_req brought
+/// connections over from a listener that closed.) This takes the length of the queue when counting
+/// began: 0 for a listener that was born since, what the first sample saw for one that had no event
+/// before it, and else so that it begins at 0.
 std::int64_t EventCounter::queued_before(const listenq_counts& counts, std::uint64_t cookie,
                                          std::uint32_t in_queue) const {
   if ((counts.flags & LISTENQ_FROM_BIRTH) != 0) return 0;
@@ -81,8 +81,8 @@ ListenerCounts EventCounter::convert(const listenq_counts& counts, std::int64_t 
   const std::int64_t left = queued_before +
                             static_cast<std::int64_t>(counts.values[LISTENQ_QUEUED]) -
                             std::int64_t{in_queue};
-  to[Counter::accepts] = std::max(counts.values[LISTENQ_ACCEPTS],
-                                  static_cast<__u64>(std::max<std::int64_t>(left, 0)));
+  to[Counter::accepts] =
+      std::max(counts.values[LISTENQ_ACCEPTS], static_cast<__u64>(std::max<std::int64_t>(left, 0)));
   return to;
 }
 
@@ -102,8 +102,10 @@ void EventCounter::take(const listenq_counted& head, const listenq_counts& count
 }
 
 void EventCounter::read_lives(std::uint32_t epoch) {
-  const std::string error = programs_->read_counts(
-      [&](const listenq_counted& head, const listenq_counts& counts) { take(head, counts, epoch); });
+  const std::string error =
+      programs_->read_counts([&](const listenq_counted& head, const listenq_counts& counts) {
+        take(head, counts, epoch);
+      });
   if (!error.empty()) ++read_errors_;
 }
 
@@ -115,10 +117,10 @@ void EventCounter::take_closed(const listenq_closed_record& record, Sample& samp
   const std::uint32_t in_queue = record.listener.accept_queue_len;
   const auto life = lives_.find(Identity{record.counts.since_ns, record.listener.netns});
   const bool known = life != lives_.end();
-  ListenerCounts counts = convert(record.counts,
-                                  known ? life->second.queued_before
-                                        : queued_before(record.counts, cookie, in_queue),
-                                  in_queue);
+  ListenerCounts counts =
+      convert(record.counts,
+              known ? life->second.queued_before : queued_before(record.counts, cookie, in_queue),
+              in_queue);
   if (known) {
     counts[Counter::accepts] =
         std::max(counts[Counter::accepts], life->second.counts[Counter::accepts]);
@@ -128,8 +130,7 @@ void EventCounter::take_closed(const listenq_closed_record& record, Sample& samp
   if (cookie != 0) first_queues_.erase(cookie);
 
   const auto listed = [&](const RawNamespace& raw) { return raw.netns == netns; };
-  if (!all_namespaces &&
-      std::none_of(sample.namespaces.begin(), sample.namespaces.end(), listed)) {
+  if (!all_namespaces && std::none_of(sample.namespaces.begin(), sample.namespaces.end(), listed)) {
     return;
   }
   RawClosed& closed = sample.closed.emplace_back();
@@ -201,9 +202,8 @@ void EventCounter::add_to(Sample& sample, bool all_namespaces) {
   const std::uint32_t epoch = programs_->next_epoch();
   read_lives(epoch);
   // After the table: a listener that closed in between is in both, and is then taken out of it.
-  programs_->read_closed([&](const listenq_closed_record& record) {
-    take_closed(record, sample, all_namespaces);
-  });
+  programs_->read_closed(
+      [&](const listenq_closed_record& record) { take_closed(record, sample, all_namespaces); });
   forget_missing();
   sample.counting = counting_;
   join(sample);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Brings what the kernel counted into a Sample: finds the listener that each count belongs to, keeps
-// the sums of those that closed, and derives what a way does not see by itself.
+// Brings what the kernel counted into a Sample: finds the listener that each count belongs to,
+// keeps the sums of those that closed, and derives what a way does not see by itself.
 #pragma once
 
 #include <cstdint>

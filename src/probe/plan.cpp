@@ -138,7 +138,8 @@ const Counted& counted(Counter counter) {
       {{hook_syn}, "MIB of the CPU around tcp_conn_request()", kPackets},
       {{hook_syn, hook_route}, "tcp_conn_request() dropped, and asked for no route", ""},
       {{hook_syn, hook_route}, "tcp_v4_route_req(), tcp_v6_route_req() found none", ""},
-      {{hook_syn}, "tcp_conn_request() dropped, and 3/4 of tcp_max_syn_backlog were in use",
+      {{hook_syn},
+       "tcp_conn_request() dropped, and 3/4 of tcp_max_syn_backlog were in use",
        "socket filter: dropped, and 3/4 of tcp_max_syn_backlog were in use"},
       {{hook_ack}, "MIB of the CPU around tcp_check_req()", kPackets},
       {{hook_syn, hook_ack, hook_cookie, hook_icmp_error},
@@ -147,20 +148,22 @@ const Counted& counted(Counter counter) {
       {{hook_syn}, "MIB of the CPU around tcp_conn_request()", kPackets},
       {{hook_cookie}, "MIB of the CPU around cookie_v4_check(), cookie_v6_check()", kPackets},
       {{hook_cookie}, "MIB of the CPU around cookie_v4_check(), cookie_v6_check()", kPackets},
-      {{hook_timeout}, "reqsk_timer_handler()",
+      {{hook_timeout},
+       "reqsk_timer_handler()",
        "tracepoints timer_expire_entry, timer_expire_exit (run at every timer)"},
       {{hook_syn}, "MIB of the CPU around tcp_conn_request()", kPackets},
-      {{hook_close}, "inet_csk_listen_stop()",
+      {{hook_close},
+       "inet_csk_listen_stop()",
        "tracepoint inet_sock_set_state (runs at every change of a socket's state)"},
-      {{hook_accept}, "state of the connection that inet_csk_accept() returns",
+      {{hook_accept},
+       "state of the connection that inet_csk_accept() returns",
        "tracepoints sys_exit_accept, sys_exit_accept4 (not for io_uring)"},
   }};
   return table[static_cast<std::size_t>(counter)];
 }
 
 Feed feed_of(const Counted& what, BackendChoice tier, const KernelFacts& facts) {
-  const std::string_view name =
-      tier == BackendChoice::portable ? what.portable : what.functions;
+  const std::string_view name = tier == BackendChoice::portable ? what.portable : what.functions;
   if (name.empty()) return {"", "only tracing the kernel's functions tells (fentry, kprobe)"};
   for (const Feature hook : what.hooks) {
     if (facts[hook].have) continue;
@@ -179,13 +182,14 @@ void plan_counting(Plan& plan, BackendChoice tier, const KernelFacts& facts) {
     if (!feed.from.empty()) counting.add(counter);
   }
   using enum Feature;
-  plan.peaks = feed_of({{hook_syn, hook_queue}, "tcp_conn_request(), inet_csk_reqsk_queue_add()",
+  plan.peaks = feed_of({{hook_syn, hook_queue},
+                        "tcp_conn_request(), inet_csk_reqsk_queue_add()",
                         "socket filter, tracepoint sk_data_ready"},
                        tier, facts);
-  plan.accept_wait =
-      feed_of({{hook_accept}, "inet_csk_accept(), rcvq_space.time of the connection",
-               "tracepoints sys_exit_accept, sys_exit_accept4 (not for io_uring)"},
-              tier, facts);
+  plan.accept_wait = feed_of({{hook_accept},
+                              "inet_csk_accept(), rcvq_space.time of the connection",
+                              "tracepoints sys_exit_accept, sys_exit_accept4 (not for io_uring)"},
+                             tier, facts);
   plan.handshake_time = feed_of({{hook_queue},
                                  "inet_csk_reqsk_queue_add(), snt_synack of the request",
                                  "tracepoint sk_data_ready, snt_synack of the request"},
@@ -230,7 +234,8 @@ std::optional<BackendChoice> best_tier(const KernelFacts& facts) {
 }
 
 std::string no_tier_because(const KernelFacts& facts, bool wanted) {
-  if (!wanted) return "counting takes time to pass: not in a single sample, nor where no field asks";
+  if (!wanted)
+    return "counting takes time to pass: not in a single sample, nor where no field asks";
   if (!facts[Feature::bpf].have) return facts[Feature::bpf].why_not;
   std::string text;
   for (const BackendChoice tier : kTiers) {

@@ -21,9 +21,10 @@ KernelFacts without(std::initializer_list<Feature> features) {
 }
 
 TEST(Plan, TakesIterWhereItCan) {
-  const auto plan = make_plan(everything(), BackendChoice::automatic);
+  const auto plan = make_plan(everything(), BackendChoice::automatic, false);
   ASSERT_TRUE(plan);
   EXPECT_EQ(plan->backend, BackendChoice::iter);
+  EXPECT_FALSE(plan->counting);
   EXPECT_TRUE(plan->why_not_better.empty());
   EXPECT_TRUE(plan->owners_from_bpf);
   EXPECT_FALSE(plan->feed(Need::syn_queue).from.empty());
@@ -50,19 +51,73 @@ TEST(Plan, AForcedBackendIsNotReplaced) {
   EXPECT_FALSE(make_plan(without({Feature::sock_diag}), BackendChoice::diag));
 }
 
-TEST(Plan, CountingBackendsAreRefusedInOneSentence) {
-  for (const BackendChoice choice :
-       {BackendChoice::fentry, BackendChoice::kprobe, BackendChoice::portable}) {
-    const auto plan = make_plan(everything(), choice);
+TEST(Plan, CountsInTheBestWayThatAttaches) {
+  const auto best = [](std::initializer_list<Feature> missing) {
+    const auto plan = make_plan(without(missing), BackendChoice::automatic);
+    return plan ? plan->backend : BackendChoice::automatic;
+  };
+  EXPECT_EQ(best({}), BackendChoice::fentry);
+  EXPECT_EQ(best({Feature::fentry}), BackendChoice::kprobe);
+  EXPECT_EQ(best({Feature::fentry, Feature::kprobe}), BackendChoice::portable);
+  EXPECT_EQ(best({Feature::fentry, Feature::kprobe, Feature::portable}), BackendChoice::iter);
+  // Whether the iterators load is another matter.
+  EXPECT_EQ(best({Feature::iter_tcp}), BackendChoice::fentry);
+  EXPECT_EQ(best({Feature::bpf}), BackendChoice::diag);
+}
+
+TEST(Plan, AForcedWayThatCannotBeHadSaysWhy) {
+  for (const auto& [choice, feature] : {std::pair(BackendChoice::fentry, Feature::fentry),
+                                        std::pair(BackendChoice::kprobe, Feature::kprobe),
+                                        std::pair(BackendChoice::portable, Feature::portable)}) {
+    EXPECT_TRUE(make_plan(everything(), choice));
+    const auto plan = make_plan(without({feature}), choice);
     ASSERT_FALSE(plan);
     EXPECT_EQ(plan.error().kind, ErrorKind::unsupported);
+    EXPECT_NE(plan.error().message.find("not on this host"), std::string::npos);
   }
+}
+
+const Field& field(std::string_view id) {
+  return *find_field(id);
+}
+
+TEST(Plan, AMissingHookCostsItsFieldsAlone) {
+  const auto plan = make_plan(without({Feature::hook_timeout}), BackendChoice::automatic);
+  ASSERT_TRUE(plan);
+  EXPECT_EQ(plan->backend, BackendChoice::fentry);
+  EXPECT_FALSE(plan->counting->counts(Counter::requests_expired));
+  EXPECT_NE(plan->feed(field("requests_expired_per_second")).why_not.find("hook_timeout"),
+            std::string::npos);
+  for (std::size_t i = 0; i < kCounters; ++i) {
+    const auto counter = static_cast<Counter>(i);
+    if (counter == Counter::requests_expired) continue;
+    EXPECT_TRUE(plan->counting->counts(counter)) << counter_name(counter);
+    EXPECT_FALSE(plan->feed(field(counter_name(counter))).from.empty()) << counter_name(counter);
+  }
+  EXPECT_TRUE(plan->counting->peaks);
+}
+
+TEST(Plan, ASumIsAbsentWhereAPartOfItIsNotSeen) {
+  const auto plan = make_plan(without({Feature::hook_ack}), BackendChoice::automatic);
+  ASSERT_TRUE(plan);
+  EXPECT_FALSE(plan->counting->counts(Counter::drops));
+  EXPECT_FALSE(plan->counting->counts(Counter::overflows_ack));
+  EXPECT_TRUE(plan->counting->counts(Counter::overflows_syn));
+}
+
+TEST(Plan, ThePortableWayCannotTellRoutesFromMemory) {
+  const auto plan = make_plan(everything(), BackendChoice::portable);
+  ASSERT_TRUE(plan);
+  EXPECT_FALSE(plan->counting->counts(Counter::drops_no_route));
+  EXPECT_FALSE(plan->counting->counts(Counter::drops_no_memory));
+  EXPECT_TRUE(plan->counting->counts(Counter::drops_other));
+  EXPECT_NE(plan->feed(field("syns")).from.find("every packet"), std::string::npos);
 }
 
 TEST(Plan, OneMissingProgramCostsOneWayNotTheBackend) {
   const auto no_files = make_plan(without({Feature::iter_task_file}), BackendChoice::automatic);
   ASSERT_TRUE(no_files);
-  EXPECT_EQ(no_files->backend, BackendChoice::iter);
+  EXPECT_EQ(no_files->reader, BackendChoice::iter);
   EXPECT_FALSE(no_files->owners_from_bpf);
   EXPECT_NE(no_files->feed(Need::owner).from.find("/proc"), std::string::npos);
 
@@ -72,14 +127,14 @@ TEST(Plan, OneMissingProgramCostsOneWayNotTheBackend) {
 
   const auto no_diag = make_plan(without({Feature::sock_diag}), BackendChoice::automatic);
   ASSERT_TRUE(no_diag);
-  EXPECT_EQ(no_diag->backend, BackendChoice::iter);
+  EXPECT_EQ(no_diag->reader, BackendChoice::iter);
   EXPECT_NE(no_diag->feed(Need::listener).from.find("iter/tcp"), std::string::npos);
 }
 
 TEST(Plan, WhatWasNotTriedIsNotThere) {
   KernelFacts facts = everything();
   facts[Feature::iter_tcp] = {false, ""};
-  const auto plan = make_plan(facts, BackendChoice::automatic);
+  const auto plan = make_plan(facts, BackendChoice::automatic, false);
   ASSERT_TRUE(plan);
   EXPECT_EQ(plan->backend, BackendChoice::diag);
 }
@@ -94,11 +149,14 @@ TEST(Plan, NothingAtAllNamesBothReasons) {
 }
 
 TEST(Plan, EveryNeedHasAFeedOrAReason) {
-  for (const BackendChoice choice : {BackendChoice::iter, BackendChoice::diag}) {
+  for (const BackendChoice choice :
+       {BackendChoice::fentry, BackendChoice::kprobe, BackendChoice::portable, BackendChoice::iter,
+        BackendChoice::diag}) {
     const auto plan = make_plan(everything(), choice);
     ASSERT_TRUE(plan);
-    for (const Feed& feed : plan->feeds) {
-      EXPECT_NE(feed.from.empty(), feed.why_not.empty());
+    for (const Field& each : fields()) {
+      const Feed& feed = plan->feed(each);
+      EXPECT_NE(feed.from.empty(), feed.why_not.empty()) << each.id;
     }
   }
 }
