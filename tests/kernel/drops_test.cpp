@@ -60,7 +60,7 @@ TEST_P(Drops, OverflowAtTheAck) {
 TEST_P(Drops, OverflowAtTheAckTwice) {
   RawConnection waiting = leave_one_before_the_queue_fills();
   waiting.send_ack();
-  waiting.send_data("hello");
+  waiting.send_ack();
   ASSERT_TRUE(arrived(1 + 4 * 2 + 2));
   waiting.send_reset();
   expect({{"syns", 5}, {"synacks", 5}, {"handshake_acks", 6}, {"overflows_ack", 2}, {"drops", 2}});
@@ -218,6 +218,7 @@ TEST_P(Drops, FastOpenOverflow) {
   ASSERT_TRUE(second.await_synack());
   second.send_reset();
   first.send_reset();
+  ASSERT_TRUE(wait_until([&] { return ss_half_open(server())[port()] == 0; }));
   expect({{"syns", 2}, {"synacks", 2}, {"fastopen_overflows", 1}});
 }
 

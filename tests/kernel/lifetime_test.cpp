@@ -246,7 +246,9 @@ TEST_P(Lifetime, ThousandsOfListenersASecond) {
   EXPECT_EQ(space.at("mib_since_start").at("ListenDrops"), mib.at("ListenDrops"));
   EXPECT_EQ(space.at("counted_since_start").at("ListenDrops"), mib.at("ListenDrops")) << causes;
   EXPECT_EQ(space.at("coverage"), 1.0);
-  EXPECT_EQ(closed_of(document, server.inode()).size(), 1000U) << "the latest";
+  // Each that lost something is known by itself; of more than a thousand, the latest.
+  EXPECT_EQ(closed_of(document, server.inode()).size(),
+            std::min<size_t>(1000, static_cast<size_t>(mib.at("ListenDrops"))));
   EXPECT_LE(most_memory, memory_before + 64U * 1024U) << "KiB";
   // The one that was there all the time still is, and is counted.
   RawConnection(wire, IpAddress::parse("11.0.0.1"), Fabric::server_address(0, false), 7999)

@@ -13,6 +13,9 @@
 #include <chrono>
 #include <cstdlib>
 #include <deque>
+#include <exception>
+#include <functional>
+#include <mutex>
 #include <stdexcept>
 
 #include "process.h"
@@ -48,6 +51,49 @@ void close_with_reset(Fd& socket) {
   ::setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
   socket.reset();
 }
+
+// Threads whose exceptions come out of join(); joined in any case.
+class Crowd {
+ public:
+  Crowd() = default;
+  Crowd(const Crowd&) = delete;
+  Crowd& operator=(const Crowd&) = delete;
+  ~Crowd() {
+    for (std::thread& thread : threads_)
+      if (thread.joinable()) thread.join();
+  }
+
+  void add(std::function<void()> work) {
+    threads_.emplace_back([this, work = std::move(work)] {
+      try {
+        work();
+      } catch (...) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        failure_ = std::current_exception();
+      }
+    });
+  }
+  void join() {
+    for (std::thread& thread : threads_) thread.join();
+    if (failure_) std::rethrow_exception(failure_);
+  }
+
+ private:
+  std::vector<std::thread> threads_;
+  std::mutex mutex_;
+  std::exception_ptr failure_;
+};
+
+class SetAtEnd {
+ public:
+  explicit SetAtEnd(std::atomic<bool>& flag) : flag_(flag) {}
+  SetAtEnd(const SetAtEnd&) = delete;
+  SetAtEnd& operator=(const SetAtEnd&) = delete;
+  ~SetAtEnd() { flag_ = true; }
+
+ private:
+  std::atomic<bool>& flag_;
+};
 
 // Takes connections until the end of the storm; holds few.
 void accept_until(const Fd& listener, const std::atomic<bool>& over, bool slowly) {
@@ -243,39 +289,43 @@ void Storm::be_clients(unsigned number, uint64_t count) {
 void Storm::run(uint64_t syns) {
   for (size_t round = 0; round < kRounds.size(); ++round) {
     apply_settings(round);
-    std::atomic<bool> answered{false};
-    std::vector<std::thread> answering;
-    for (size_t i = 0; i < kServers; ++i)
-      answering.emplace_back([&, i] { acks_ += answer_some(fabric_, i, answered); });
-    std::vector<std::thread> senders;
-    const uint64_t share = syns / kRounds.size() / kGenerators;
-    std::atomic<uint64_t> progress{0};
-    for (unsigned k = 0; k < kGenerators; ++k) {
-      senders.emplace_back([&, k] {
-        for (uint64_t done = 0; done < share;) {
-          const uint64_t part = std::min<uint64_t>(share - done, 512);
-          floods_[k]->send(part);
-          done += part;
-          progress += part;
-        }
-      });
-      senders.emplace_back(
-          [&, k] { fabric_.client().run([&] { be_clients(k, syns / kRounds.size() / 100); }); });
-    }
-    const auto reached = [&](uint64_t sixths) {
-      return progress >= share * kGenerators * sixths / 6;
-    };
-    const std::chrono::minutes limit(5);
-    if (!wait_until([&] { return reached(2); }, limit)) throw std::runtime_error("no storm");
-    close_some(round);
-    for (size_t i = 0; i < kServers; ++i) lose_at_the_ack(i);
-    if (!wait_until([&] { return reached(4); }, limit)) throw std::runtime_error("no storm");
-    reopen_some(round);
-    for (std::thread& thread : senders) thread.join();
-    answered = true;
-    for (std::thread& thread : answering) thread.join();
+    run_round(round, syns / kRounds.size());
   }
   for (const auto& flood : floods_) sent_ += flood->sent();
+}
+
+void Storm::run_round(size_t round, uint64_t syns) {
+  const uint64_t share = syns / kGenerators;
+  std::atomic<uint64_t> progress{0};
+  std::atomic<bool> answered{false};
+  Crowd answering;
+  Crowd senders;
+  const SetAtEnd end(answered);  // also when something throws here
+  for (size_t i = 0; i < kServers; ++i)
+    answering.add([&, i] { acks_ += answer_some(fabric_, i, answered); });
+  for (unsigned k = 0; k < kGenerators; ++k) {
+    senders.add([&, k] {
+      for (uint64_t done = 0; done < share;) {
+        const uint64_t part = std::min<uint64_t>(share - done, 512);
+        floods_[k]->send(part);
+        done += part;
+        progress += part;
+      }
+    });
+    senders.add([&, k] { fabric_.client().run([&] { be_clients(k, syns / 100); }); });
+  }
+  const auto await_sixths = [&](uint64_t sixths) {
+    const auto reached = [&] { return progress >= share * kGenerators * sixths / 6; };
+    if (!wait_until(reached, std::chrono::minutes(5))) throw std::runtime_error("no storm");
+  };
+  await_sixths(2);
+  close_some(round);
+  for (size_t i = 0; i < kServers; ++i) lose_at_the_ack(i);
+  await_sixths(4);
+  reopen_some(round);
+  senders.join();
+  answered = true;
+  answering.join();
 }
 
 void Storm::calm() {

@@ -50,6 +50,7 @@ class Storm {
 
  private:
   void apply_settings(size_t round);
+  void run_round(size_t round, uint64_t syns);
   void open_all(size_t server);
   void open(size_t server, const ListenerSpec& spec);
   void open_accepting(size_t server, const ListenerSpec& spec, bool slowly);
