@@ -31,8 +31,8 @@ namespace {
 
 /// A program, the hook it belongs to, and what must be in the kernel's BTF for it to load.
 struct Program {
-  const char* name;
-  Feature hook;
+  const char* name = "";
+  Feature hook = Feature::hook_syn;
   const char* function = nullptr;  ///< a kernel function, or "btf_trace_..." of a tracepoint
   bool ipv6 = false;               ///< may be missing where IPv6 is switched off
 };
@@ -370,7 +370,7 @@ std::string Attached<Skeleton>::find_moments() {
   const Fd link(
       bpf_link_create(bpf_program__fd(skeleton_->progs.iter__moments), 0, BPF_TRACE_ITER, nullptr));
   if (!link) return errno_text(errno);
-  const std::string error =
+  std::string error =
       run_iterator(link.get(), [](std::span<const char> data) { return data.size(); });
   if (!error.empty()) return error;
   return skeleton_->bss->listenq_moments_pcpu != 0 ? "" : "the map of moments was not found";
@@ -415,7 +415,7 @@ std::string Attached<Skeleton>::attach(Fd cgroup, KernelFacts& facts) {
   if (!essential.have && !denied(facts, hook_syn)) {
     return fmt::format("the kernel does not attach its programs ({})", essential.why_not);
   }
-  for (std::size_t i = static_cast<std::size_t>(hook_syn); i < kFeatures; ++i) {
+  for (auto i = static_cast<std::size_t>(hook_syn); i < kFeatures; ++i) {
     const auto hook = static_cast<Feature>(i);
     if (!denied(facts, hook)) facts[hook] = hooks[i];
   }

@@ -140,7 +140,7 @@ void EventCounter::take_closed(const listenq_closed_record& record, Sample& samp
     closed.listener.listen_requested = record.counts.listen_requested;
   }
   closed.monotonic_ns = record.closed_ns;
-  sample.counts.push_back(std::move(counts));
+  sample.counts.push_back(counts);
 }
 
 void EventCounter::forget_missing() {
@@ -174,7 +174,7 @@ void EventCounter::join(Sample& sample) {
 
 void EventCounter::sum_up(Sample& sample) {
   std::map<std::uint32_t, ListenerCounts> sums = closed_;
-  for (const auto& [identity, life] : lives_) add_values(sums[identity.netns], life.counts);
+  for (const auto& [identity, life] : lives_) add_values(sums[identity.second], life.counts);
   programs_->read_leftover([&](std::uint32_t netns, const listenq_counts& counts) {
     ListenerCounts rest;
     std::copy_n(std::begin(counts.values), kCounters, rest.values.begin());

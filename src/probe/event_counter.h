@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <unordered_map>
+#include <utility>
 
 #include "model/sample.h"
 #include "probe/plan.h"
@@ -33,16 +34,13 @@ class EventCounter {
   void add_to(Sample& sample, bool all_namespaces);
 
  private:
-  /// An entry of the kernel's table: a listener from its first event on.
-  struct Identity {
-    std::uint64_t since_ns = 0;
-    std::uint32_t netns = 0;
-    auto operator<=>(const Identity&) const = default;
-  };
+  /// An entry of the kernel's table (a listener from its first event on): when it was made, and the
+  /// network namespace.
+  using Identity = std::pair<std::uint64_t, std::uint32_t>;
   struct Life {
     ListenerCounts counts;
     std::uint64_t cookie = 0;
-    /// Connections in the queue before the first that was counted; see accepts_of().
+    /// Connections in the queue before the first that was counted; see queued_before().
     std::int64_t queued_before = 0;
     std::optional<std::int32_t> listen_requested;
     std::uint64_t sample = 0;  ///< number of the last sample that saw it
