@@ -50,6 +50,12 @@
  */
 const volatile __u8 listenq_cookie_helper = 1;
 
+/*
+ * Set by user space after trying: a kernel locked down for confidentiality refuses programs that
+ * read its memory by helper. Then the inode (before 6.18) and the oldest wait stay absent.
+ */
+const volatile __u8 listenq_probe_read = 1;
+
 static __always_inline __u64 listener_cookie(struct tcp_sock *tp)
 {
 #ifdef LISTENQ_DIRECT
@@ -67,6 +73,9 @@ static __always_inline __u64 listener_inode(struct tcp_sock *tp)
 {
 	if (bpf_core_field_exists(SK(tp).sk_ino))
 		return LOAD(SK(tp).sk_ino);
+
+	if (!listenq_probe_read)
+		return 0;
 
 	struct socket_alloc *alloc = (struct socket_alloc *)LOAD(SK(tp).sk_socket);
 	return alloc ? BPF_CORE_READ(alloc, vfs_inode.i_ino) : 0;
@@ -136,6 +145,8 @@ static __always_inline __u64 listener_oldest_wait(struct tcp_sock *tp)
 
 	if (!head)
 		return 0;
+	if (!listenq_probe_read)
+		return ~0ULL;
 	child = LOAD_PROBED(head->sk);
 	if (child)
 		since = LOAD_PROBED(((struct tcp_sock *)child)->rcvq_space.time);

@@ -67,6 +67,7 @@ struct Profile {
   bool
       mark_helper;  ///< bpf_sk_storage_get(); without it descriptors are marked (mark_descriptor())
   bool sk_storage;
+  bool probe_read;  ///< bpf_probe_read_kernel(): lockdown=confidentiality refuses it
   bool operator==(const Profile&) const = default;
 };
 
@@ -78,6 +79,7 @@ class FullPrograms final : public BpfPrograms {
     if (skeleton == nullptr) return nullptr;
     auto programs = std::unique_ptr<FullPrograms>(new FullPrograms(skeleton, profile.mark_helper));
     skeleton->rodata->listenq_cookie_helper = profile.cookie_helper ? 1 : 0;
+    skeleton->rodata->listenq_probe_read = profile.probe_read ? 1 : 0;
     skeleton->rodata->listenq_mark = profile.mark_helper ? 1 : 0;
     bpf_program__set_autoload(skeleton->progs.iter__task_file, profile.task_file);
     bpf_program__set_autoload(skeleton->progs.iter__sk_storage, profile.sk_storage);
@@ -134,11 +136,16 @@ std::vector<Profile> profiles(const KernelFacts& facts, bool single_sample) {
   const bool storage = !denied(facts, Feature::iter_sk_storage);
   const bool marks = storage && !single_sample;
   const Profile best{!denied(facts, Feature::cookie_helper),
-                     !denied(facts, Feature::iter_task_file), marks, marks};
+                     !denied(facts, Feature::iter_task_file), marks, marks, true};
   Profile no_cookie = best;
   no_cookie.cookie_helper = false;
-  std::vector<Profile> list = {
-      best, no_cookie, {false, false, false, storage}, {false, false, false, false}};
+  Profile locked_down = best;
+  locked_down.task_file = locked_down.probe_read = false;
+  std::vector<Profile> list = {best,
+                               no_cookie,
+                               {false, false, false, storage, true},
+                               {false, false, false, false, true},
+                               locked_down};
   list.erase(std::unique(list.begin(), list.end()), list.end());
   return list;
 }

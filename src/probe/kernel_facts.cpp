@@ -52,14 +52,24 @@ Fact pid_namespace_fact() {
   return {false, "this is not the initial pid namespace, so BPF would give other process ids"};
 }
 
+constexpr const char* kSwitchedOff = "switched off by --no-feature";
+
+bool is_switched_off(const Fact& fact) {
+  return fact.why_not == kSwitchedOff;
+}
+
 /// A refused load has a reason that errno does not tell.
 void explain_lockdown(KernelFacts& facts) {
   const auto lockdown = read_small_file("/sys/kernel/security/lockdown");
   if (!lockdown || lockdown->find("[confidentiality]") == std::string::npos) return;
-  for (const Feature feature : {Feature::iter_tcp, Feature::iter_task_file,
-                                Feature::iter_sk_storage, Feature::cookie_helper}) {
+  for (const Feature feature :
+       {Feature::iter_tcp, Feature::iter_task_file, Feature::iter_sk_storage,
+        Feature::cookie_helper, Feature::fentry, Feature::kprobe, Feature::portable}) {
     Fact& fact = facts[feature];
-    if (!fact.have) fact.why_not = "the kernel is locked down (lockdown=confidentiality)";
+    if (!fact.have && !fact.why_not.empty() && !is_switched_off(fact)) {
+      fact.why_not =
+          "the kernel is locked down (lockdown=confidentiality): programs may not read its memory";
+    }
   }
 }
 
@@ -92,7 +102,7 @@ Result<Probe> open_probe(const ProbeOptions& options) {
   Probe probe;
   probe.facts = host_facts();
   for (const Feature feature : options.disabled) {
-    probe.facts[feature] = {false, "switched off by --no-feature"};
+    probe.facts[feature] = {false, kSwitchedOff};
   }
   std::unique_ptr<BpfPrograms> programs;
   std::unique_ptr<CountingPrograms> counting;
@@ -100,10 +110,10 @@ Result<Probe> open_probe(const ProbeOptions& options) {
   const bool spared = automatic && !options.bpf_wanted && probe.facts[Feature::sock_diag].have;
   if (probe.facts[Feature::bpf].have && options.backend != BackendChoice::diag && !spared) {
     programs = BpfPrograms::load(probe.facts, options.single_sample);
-    if (!programs) explain_lockdown(probe.facts);
     if (counts_events(options.backend) || (automatic && options.counting_wanted)) {
       counting = attach_counting(options.backend, probe.facts);
     }
+    explain_lockdown(probe.facts);
   }
   auto plan = make_plan(probe.facts, options.backend, options.counting_wanted);
   if (!plan) return tl::unexpected<Error>(plan.error());
