@@ -247,10 +247,13 @@ TEST_P(Lifetime, ThousandsOfListenersASecond) {
   EXPECT_EQ(space.at("counted_since_start").at("ListenDrops"), mib.at("ListenDrops")) << causes;
   EXPECT_EQ(space.at("coverage"), 1.0);
   // Each that lost something is known by itself; of more than a thousand, the latest.
-  uint64_t known = 0;
-  for (const Json& row : closed_of(document, server.inode()))
-    known += counter(row, "drops").value_or(0);
-  EXPECT_EQ(known, std::min<uint64_t>(1000, static_cast<uint64_t>(mib.at("ListenDrops"))));
+  const std::vector<Json> closed = closed_of(document, server.inode());
+  EXPECT_LE(closed.size(), 1000U);
+  int64_t known = 0;
+  for (const Json& row : closed) known += static_cast<int64_t>(counter(row, "drops").value_or(0));
+  if (closed.size() < 1000) {
+    EXPECT_EQ(known, mib.at("ListenDrops"));
+  }
   EXPECT_LE(most_memory, memory_before + 64U * 1024U) << "KiB";
   // The one that was there all the time still is, and is counted.
   RawConnection(wire, IpAddress::parse("11.0.0.1"), Fabric::server_address(0, false), 7999)

@@ -65,6 +65,10 @@ TEST_F(Output, CsvHasTheNumbersOfJson) {
     const Json& json = by_cookie.at(std::stoull(row.at("cookie")));
     for (const auto& [id, value] : row) {
       if (id == "state_age_seconds" || !json.contains(id)) continue;
+      if (id == "oldest_wait_seconds" && !json.at(id).is_null()) {  // of another moment
+        EXPECT_NEAR(std::stod(value), json.at(id).get<double>(), 30.0);
+        continue;
+      }
       EXPECT_TRUE(same(json.at(id), value)) << id << ": " << json.at(id) << " / " << value;
     }
     for (const char* id :

@@ -18,7 +18,7 @@ namespace {
 constexpr size_t kLinesKept = 200;
 
 std::chrono::milliseconds patience() {
-  return is_emulated() ? std::chrono::seconds(120) : std::chrono::seconds(20);
+  return is_emulated() ? std::chrono::seconds(120) : std::chrono::seconds(60);
 }
 
 // As the tool writes the time of a document.
