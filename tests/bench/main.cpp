@@ -6,12 +6,14 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "counting.h"
@@ -105,12 +107,15 @@ void measure(const Options& options) {
   if (results.loads.empty() && results.counting.empty()) {
     fail("no part is called \"{}\"", options.only);
   }
-  const std::string text = markdown(results, sizes, options.tool);
-  const std::string counting = counting_markdown(results, sizes, options.tool);
-  fmt::print("{}{}", text, counting);
-  if (options.out.empty()) return;
-  if (!text.empty()) write_between_markers(options.out, "bench", text);
-  if (!counting.empty()) write_between_markers(options.out, "counting", counting);
+  const std::array<std::pair<const char*, std::string>, 3> texts = {{
+      {"bench", markdown(results, sizes, options.tool)},
+      {"watching", watching_markdown(results, sizes, options.tool)},
+      {"counting", counting_markdown(results, sizes, options.tool)},
+  }};
+  for (const auto& [name, text] : texts) {
+    fmt::print("{}", text);
+    if (!options.out.empty() && !text.empty()) write_between_markers(options.out, name, text);
+  }
 }
 
 int run_all(const Options& options) {

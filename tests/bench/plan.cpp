@@ -304,16 +304,17 @@ Results measure_all(const std::string& tool, const Sizes& sizes, const std::stri
     results.worlds.push_back(measure_world(tool, spec, sizes.effort));
   }
   for (const int listeners : sizes.refresh_listeners) {
-    if (!begin_part(results, fmt::format("refresh of {} listeners", listeners), only)) continue;
+    if (!begin_part(results, fmt::format("watching: refresh of {} listeners", listeners), only))
+      continue;
     results.refresh.push_back(measure_refresh(tool, sizes, listeners));
   }
-  if (begin_part(results, fmt::format("{} half-open requests", sizes.half_open), only)) {
+  if (begin_part(results, fmt::format("watching: {} half-open requests", sizes.half_open), only)) {
     results.half_open = measure_half_open(tool, sizes);
   }
   if (begin_part(results, fmt::format("{} idle namespaces", sizes.idle_namespaces), only)) {
     results.idle = measure_idle(tool, sizes);
   }
-  if (begin_part(results, "start to first screen", only)) {
+  if (begin_part(results, "watching: start to first screen", only)) {
     results.first_frame_ms = measure_first_frame(tool, sizes);
   }
   if (begin_part(results, "counting here", only)) {

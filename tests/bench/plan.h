@@ -93,7 +93,8 @@ struct Results {
 
 Sizes full_sizes();
 Sizes quick_sizes();
-// In an emulated machine: what takes milliseconds elsewhere takes a second there, and hardly varies.
+// In an emulated machine: what takes milliseconds elsewhere takes a second there, and hardly
+// varies.
 CountingSizes emulated_sizes();
 // Only the parts whose title (as printed while running) holds `only`; all of them if it is empty.
 Results measure_all(const std::string& tool, const Sizes& sizes, const std::string& only);

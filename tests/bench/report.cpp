@@ -49,9 +49,14 @@ void add_world_goals(Goals& goals, const WorldResult& world) {
   }
 }
 
-std::string goals_table(const Results& results) {
+std::string goals_of_calls(const Results& results) {
   Goals goals;
   for (const WorldResult& world : results.worlds) add_world_goals(goals, world);
+  return goals.text();
+}
+
+std::string goals_of_watching(const Results& results) {
+  Goals goals;
   for (const RefreshResult& refresh : results.refresh) {
     const double goal = refresh.listeners >= 10000 ? 1.5 : 0.3;
     const std::string of = fmt::format(" at 1 Hz, {} listeners", thousands(refresh.listeners));
@@ -126,25 +131,40 @@ std::string refresh_table(const Results& results) {
   return text;
 }
 
+class Durations {
+ public:
+  void add(const std::string& what, const Spread& measured) {
+    text_ += fmt::format("| {} | {} |\n", what, with_quartiles(measured, " ms"));
+  }
+  [[nodiscard]] std::string text() const {
+    return "| what | measured: median (quartiles) |\n|---|---|\n" + text_;
+  }
+
+ private:
+  std::string text_;
+};
+
+std::string idle_table(const IdleResult& idle) {
+  Durations table;
+  table.add("`--once --netns self`, 1,000 listeners", idle.self);
+  table.add(fmt::format("`--once` with {} more namespaces of one listener each", idle.namespaces),
+            idle.all);
+  table.add("that is, for each namespace", idle.each);
+  table.add("`ss -tnl -N` once for each of the namespaces", idle.sweep);
+  return table.text();
+}
+
 std::string others(const Results& results) {
-  std::string text = "| what | measured: median (quartiles) |\n|---|---|\n";
-  const auto add = [&](const std::string& what, const Spread& measured) {
-    text += fmt::format("| {} | {} |\n", what, with_quartiles(measured, " ms"));
-  };
+  Durations table;
   if (const auto& half = results.half_open) {
-    add("CPU of one refresh, 1,000 listeners, no half-open request", half->without);
-    add(fmt::format("the same with {} half-open requests", thousands(half->requests)), half->with);
+    table.add("CPU of one refresh, 1,000 listeners, no half-open request", half->without);
+    table.add(fmt::format("the same with {} half-open requests", thousands(half->requests)),
+              half->with);
   }
-  if (const auto& idle = results.idle) {
-    add("`--once --netns self`, 1,000 listeners", idle->self);
-    add(fmt::format("`--once` with {} more namespaces of one listener each", idle->namespaces),
-        idle->all);
-    add("that is, for each namespace", idle->each);
-    add("`ss -tnl -N` once for each of the namespaces", idle->sweep);
+  if (results.first_frame_ms) {
+    table.add("start to first screen, 1,000 listeners", *results.first_frame_ms);
   }
-  if (results.first_frame_ms)
-    add("start to first screen, 1,000 listeners", *results.first_frame_ms);
-  return text;
+  return table.text();
 }
 
 // The tool's own clock stops before it derives, sorts and prints; the rest is that and the start.
@@ -170,24 +190,29 @@ std::string markdown(const Results& results, const Sizes& sizes, const std::stri
     return number(cpu_of(rounds, i).median);
   };
   const auto peak = [](const Rounds& rounds, std::size_t i) { return number(peak_of(rounds, i)); };
-  if (results.worlds.empty() && results.refresh.empty() && !results.half_open && !results.idle &&
-      !results.first_frame_ms) {
-    return "";
-  }
+  if (results.worlds.empty() && !results.idle) return "";
   std::string text = fmt::format("\n{}", facts(results, sizes, tool));
-  text += "### Goals\n\n" + goals_table(results);
   if (!results.worlds.empty()) {
+    text += "### Goals\n\n" + goals_of_calls(results);
     text += "\n### One call: how many times faster\n\n" + speedups(results);
     text += "\n### One call: wall time, median, ms\n\n" + once_table(results, wall);
     text += "\n### One call: CPU time (user + system), median, ms\n\n" + once_table(results, cpu);
     text += "\n### One call: peak memory, MB\n\n" + once_table(results, peak);
     text += "\n### One call: where its time goes, by its own account\n\n" + self_table(results);
   }
+  if (results.idle) text += "\n### One call: idle namespaces\n\n" + idle_table(*results.idle);
+  return text + "\n";
+}
+
+std::string watching_markdown(const Results& results, const Sizes& sizes, const std::string& tool) {
+  if (results.refresh.empty() && !results.half_open && !results.first_frame_ms) return "";
+  std::string text = fmt::format("\n{}", facts(results, sizes, tool));
+  text += "### Watching: goals\n\n" + goals_of_watching(results);
   if (!results.refresh.empty()) {
     text += "\n### Refresh at 1 Hz: CPU in percent of a core\n\n" + refresh_table(results);
   }
-  if (results.half_open || results.idle || results.first_frame_ms) {
-    text += "\n### Half-open requests, idle namespaces, first screen\n\n" + others(results);
+  if (results.half_open || results.first_frame_ms) {
+    text += "\n### Half-open requests, first screen\n\n" + others(results);
   }
   return text + "\n";
 }

@@ -10,8 +10,9 @@
 
 namespace listenq::bench {
 
-// Of all that was measured but counting, or of counting; empty if nothing of it was.
+// Of single calls, of watching, and of what counting costs; empty if nothing of it was measured.
 std::string markdown(const Results& results, const Sizes& sizes, const std::string& tool);
+std::string watching_markdown(const Results& results, const Sizes& sizes, const std::string& tool);
 std::string counting_markdown(const Results& results, const Sizes& sizes, const std::string& tool);
 
 // Puts `text` between the document's markers of that name, which stay; a document without them gets
