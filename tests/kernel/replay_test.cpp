@@ -45,6 +45,7 @@ Json without_time(Json row) {
 }
 
 TEST_P(Replay, ShowsWhatTheLiveRunShowed) {
+  world();
   const RunResult recorded = record("2");
   ASSERT_EQ(recorded.status, 0) << recorded.err;
   EXPECT_EQ(recorded.out, "");
@@ -64,6 +65,8 @@ TEST_P(Replay, ShowsWhatTheLiveRunShowed) {
     EXPECT_EQ(found, expected);
     const Json live_space = namespace_of(live, space->netns.inode());
     const Json replayed_space = namespace_of(replayed, space->netns.inode());
+    ASSERT_TRUE(live_space.is_object()) << space->label;
+    ASSERT_TRUE(replayed_space.is_object()) << space->label;
     for (const char* field : {"netns_name", "somaxconn", "tcp_syncookies", "tcp_max_syn_backlog"})
       EXPECT_EQ(replayed_space.at(field), live_space.at(field)) << field;
     EXPECT_EQ(replayed_space.at("mib").at("ListenDrops"), live_space.at("mib").at("ListenDrops"));
@@ -92,7 +95,10 @@ TEST_P(Replay, EndsAtTheLastWholeSample) {
     const RunResult result = run_tool({"replay", cut, "-b", "--json", "-d", "0.05"});
     EXPECT_LT(result.status, 4) << "killed or worse: " << result.status << " " << result.err;
     const size_t lines = split_lines(result.out).size();
-    EXPECT_GE(lines, 1U) << result.err;
+    // The first sample says what the others need not repeat: it may be half of the file.
+    if (part > 0.6) {
+      EXPECT_GE(lines, 1U) << result.err;
+    }
     EXPECT_LT(lines, 3U);
     EXPECT_LE(split_lines(result.err).size(), 1U) << result.err;
   }
