@@ -240,13 +240,14 @@ std::vector<Column> choose_columns(int width, const Contents& contents) {
     left -= needed;
   }
   // What is left goes to the most needed first; the bars last, they can use any width and share it.
-  auto bars = std::count_if(candidates.begin(), candidates.end(), [](const Candidate& candidate) {
-    return candidate.width != 0 && is_queue(candidate.spec->kind);
-  });
+  auto bars = static_cast<int>(
+      std::count_if(candidates.begin(), candidates.end(), [](const Candidate& candidate) {
+        return candidate.width != 0 && is_queue(candidate.spec->kind);
+      }));
   for (const bool queues : {false, true}) {
     for (Candidate* candidate : by_need) {
       if (candidate->width == 0 || is_queue(candidate->spec->kind) != queues) continue;
-      const int share = queues ? left / static_cast<int>(bars--) : left;
+      const int share = queues ? left / std::max(bars--, 1) : left;
       const int more = std::min(share, candidate->most - candidate->width);
       candidate->width += more;
       left -= more;
