@@ -70,8 +70,9 @@ TEST_F(Usage, WrongIsOneSentenceAndStatusTwo) {
 
 TEST_F(Usage, WhatCannotBeHadIsOneSentenceAndStatusThree) {
   const std::vector<Refusal> refusals{
-      {{"--once", "--backend", "fentry"}, 3, "fentry"},
-      {{"--once", "--json", "--backend", "kprobe"}, 3, "kprobe"},
+      {{"--once", "--backend", "fentry", "--no-feature", "fentry"}, 3, "fentry"},
+      {{"--once", "--json", "--backend", "kprobe", "--no-feature", "kprobe"}, 3, "kprobe"},
+      {{"-b", "-n", "1", "--backend", "portable", "--no-feature", "portable"}, 3, "portable"},
       {{"--once", "--backend", "iter", "--no-feature", "iter"}, 3, "iter"},
   };
   for (const Refusal& refusal : refusals) expect_refused(refusal);

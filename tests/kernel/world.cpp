@@ -167,7 +167,7 @@ void build_limits(WorldNamespace& space) {
        {"ipv4/tcp_syncookies", "0"},
        {"ipv4/tcp_max_syn_backlog", "64"},
        {"ipv4/tcp_abort_on_overflow", "1"},
-       {"ipv4/tcp_synack_retries", "7"}}};
+       {"ipv4/tcp_synack_retries", "29"}}};
   for (const auto& [path, value] : sysctls) require(space.netns.write_sysctl(path, value), path);
   space.add("lq-after", {
                             {{.port = 8001, .backlog = 1000}, {.connects = 3}},
@@ -273,7 +273,7 @@ std::unique_ptr<World> make_world() {
     WorldNamespace& space = *world->namespaces.emplace_back(
         std::make_unique<WorldNamespace>(label, Netns::named(label)));
     // Half-open requests shall outlive the tests.
-    require(space.netns.write_sysctl("ipv4/tcp_synack_retries", "8"), "tcp_synack_retries");
+    require(space.netns.write_sysctl("ipv4/tcp_synack_retries", "30"), "tcp_synack_retries");
     return space;
   };
   build_v4(make("v4"));
