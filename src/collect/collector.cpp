@@ -122,25 +122,56 @@ bool Collector::enter(const NetnsRef& ref) {
     leave();
     return current_ == home_;
   }
-  const Fd fd(::open(ref.path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) {
-    // Gone is no error. Anything else is a namespace that we could not look into.
-    if (errno != ENOENT && errno != ESRCH) ++unreadable_;
-    return false;
-  }
-  if (::setns(fd.get(), CLONE_NEWNET) != 0) {
-    // EINVAL: the file is no namespace any more, its bind mount was taken away.
-    if (errno != EINVAL) ++unreadable_;
-    return false;
-  }
-  // The process may have moved, or its number been given to another, since the list was made.
-  current_ = lister_.own();
-  return current_ == ref.id;
+  const auto join = [&](const Fd& fd) {
+    if (!fd || ::setns(fd.get(), CLONE_NEWNET) != 0) return false;
+    current_ = ref.id;
+    return true;
+  };
+  const auto reopened = reopened_.find(ref.id);
+  if (reopened != reopened_.end()) return join(reopened->second);
+  return join(open_namespace(ref.path, ref.id));
+}
+
+/// Also when the process that the namespace was found by ended or moved meanwhile.
+bool Collector::enter_surely(const NetnsRef& ref) {
+  if (enter(ref)) return true;
+  if (ref.id == home_ || reopened_.contains(ref.id)) return false;
+  reopened_.merge(lister_.open_anew({&ref.id, 1}));
+  reopened_.try_emplace(ref.id);
+  return enter(ref);
 }
 
 void Collector::leave() {
   if (current_ == home_) return;
   if (::setns(home_fd_.get(), CLONE_NEWNET) == 0) current_ = home_;
+}
+
+/// Those that could not be entered are looked for again, once and all together.
+void Collector::read_all(const std::vector<NetnsRef>& refs, const ReadRequest& request,
+                         Sample& sample) {
+  reopened_.clear();
+  std::vector<NetnsRef> missed;
+  std::vector<NetnsId> wanted;
+  for (const NetnsRef& ref : refs) {
+    if (enter(ref)) {
+      read_one(ref, request, sample);
+    } else {
+      missed.push_back(ref);
+      wanted.push_back(ref.id);
+    }
+  }
+  if (missed.empty()) return;
+  reopened_ = lister_.open_anew(wanted);
+  for (const NetnsRef& ref : missed) {
+    if (reopened_.try_emplace(ref.id).second) continue;  // gone is no error
+    if (enter(ref)) {
+      read_one(ref, request, sample);
+    } else {
+      ++unreadable_;
+    }
+  }
+  std::sort(sample.namespaces.begin(), sample.namespaces.end(),
+            [](const RawNamespace& a, const RawNamespace& b) { return a.netns < b.netns; });
 }
 
 void Collector::read_one(const NetnsRef& ref, const ReadRequest& request, Sample& sample) {
@@ -205,8 +236,8 @@ void Collector::name_ownerless_cgroups(Sample& sample) {
 
 /// What was counted, and again the MIB of the namespaces where something was lost since the sample
 /// before: between the two lies what it was when the counts were read.
-void Collector::count(Sample& sample, const std::vector<NetnsRef>& refs) {
-  probe_.counter->add_to(sample, options_.scope == CollectOptions::Scope::all);
+void Collector::count(Sample& sample, const Backend::Enter& enter_by_id) {
+  probe_.counter->add_to(sample, options_.scope == CollectOptions::Scope::all, enter_by_id);
   if (!options_.namespace_files) return;
   std::unordered_map<std::uint32_t, std::uint64_t> losses;
   for (RawNamespace& raw : sample.namespaces) {
@@ -218,10 +249,7 @@ void Collector::count(Sample& sample, const std::vector<NetnsRef>& refs) {
     losses.emplace(number(raw.netns), now);
     const bool grew = before == losses_.end() ? now != 0 : now != before->second;
     if (!grew) continue;
-    const auto ref = std::find_if(refs.begin(), refs.end(), [&](const NetnsRef& candidate) {
-      return candidate.id == raw.netns;
-    });
-    if (ref != refs.end() && enter(*ref)) raw.mib_after = read_mib(kProc);
+    if (enter_by_id(raw.netns)) raw.mib_after = read_mib(kProc);
   }
   losses_ = std::move(losses);
 }
@@ -241,9 +269,7 @@ Result<std::shared_ptr<const Sample>> Collector::sample() {
   request.sk_drops = options_.sk_drops;
   request.holders = options_.owners && !owners_ && probe_.plan.owners_from_bpf;
   request.namespaces = refs.size();
-  for (const NetnsRef& ref : refs) {
-    if (enter(ref)) read_one(ref, request, *sample);
-  }
+  read_all(refs, request, *sample);
   const bool owners_wanted = owners_due(*sample);
   request.holders = owners_wanted && probe_.plan.owners_from_bpf;
   std::vector<SocketOwner> scanned;
@@ -257,11 +283,12 @@ Result<std::shared_ptr<const Sample>> Collector::sample() {
   const auto enter_by_id = [&](NetnsId id) {
     const auto ref = std::find_if(refs.begin(), refs.end(),
                                   [&](const NetnsRef& candidate) { return candidate.id == id; });
-    return ref != refs.end() && enter(*ref);
+    return ref != refs.end() && enter_surely(*ref);
   };
   probe_.backend->complete(sample->listeners, request, enter_by_id);
-  if (probe_.counter) count(*sample, refs);
+  if (probe_.counter) count(*sample, enter_by_id);
   leave();
+  reopened_.clear();
   if (current_ != home_) {
     return failure(ErrorKind::unsupported,
                    "can't return to the network namespace that the tool was started in");

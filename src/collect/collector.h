@@ -42,9 +42,11 @@ class Collector {
 
   [[nodiscard]] std::vector<NetnsRef> wanted_namespaces();
   bool enter(const NetnsRef& ref);
+  bool enter_surely(const NetnsRef& ref);
   void leave();
+  void read_all(const std::vector<NetnsRef>& refs, const ReadRequest& request, Sample& sample);
   void read_one(const NetnsRef& ref, const ReadRequest& request, Sample& sample);
-  void count(Sample& sample, const std::vector<NetnsRef>& refs);
+  void count(Sample& sample, const Backend::Enter& enter_by_id);
   void look_for(const Sample& sample);
   void add_owners(const Sample& sample, std::vector<SocketOwner> owners);
   [[nodiscard]] bool owners_due(const Sample& sample) const;
@@ -60,6 +62,8 @@ class Collector {
   std::optional<std::string> home_name_;
   std::optional<NetnsId> current_;  ///< the one that the thread is in
   Fd home_fd_;
+  /// Those whose listed path was gone, held for one sample; empty: they are gone themselves.
+  std::unordered_map<NetnsId, Fd> reopened_;
   std::shared_ptr<const OwnerTable> owners_;
   std::unordered_set<std::uint64_t> looked_for_;  ///< inodes when owners_ was made
   std::uint64_t owners_due_ns_ = 0;

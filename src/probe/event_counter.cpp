@@ -110,7 +110,7 @@ void EventCounter::read_lives(std::uint32_t epoch) {
 }
 
 void EventCounter::take_closed(const listenq_closed_record& record, Sample& sample,
-                               bool all_namespaces) {
+                               bool all_namespaces, const Backend::Enter& enter) {
   const auto netns = static_cast<NetnsId>(record.listener.netns);
   const std::uint64_t cookie =
       (record.listener.has & LISTENQ_HAS_COOKIE) != 0 ? record.listener.cookie : 0;
@@ -121,7 +121,9 @@ void EventCounter::take_closed(const listenq_closed_record& record, Sample& samp
       convert(record.counts,
               known ? life->second.queued_before : queued_before(record.counts, cookie, in_queue),
               in_queue);
+  std::string last_interface;
   if (known) {
+    last_interface = std::move(life->second.interface);
     counts[Counter::accepts] =
         std::max(counts[Counter::accepts], life->second.counts[Counter::accepts]);
     lives_.erase(life);
@@ -134,7 +136,11 @@ void EventCounter::take_closed(const listenq_closed_record& record, Sample& samp
     return;
   }
   RawClosed& closed = sample.closed.emplace_back();
-  closed.listener = make_listener(record.listener, netns);
+  // A device has its number and its name in the listener's namespace alone, which may be gone too.
+  const bool entered = record.listener.ifindex != 0 && enter(netns);
+  closed.listener = make_listener(record.listener, netns,
+                                  entered ? DeviceNames::of_thread : DeviceNames::unknown);
+  if (!entered && !last_interface.empty()) closed.listener.interface = std::move(last_interface);
   closed.listener.counts = static_cast<std::uint32_t>(sample.counts.size());
   if ((record.counts.flags & LISTENQ_LISTEN_SEEN) != 0) {
     closed.listener.listen_requested = record.counts.listen_requested;
@@ -150,9 +156,9 @@ void EventCounter::forget_missing() {
 
 /// Listeners that nothing happened to stay without counts, which means 0.
 void EventCounter::join(Sample& sample) {
-  std::unordered_map<std::uint64_t, const Life*> by_cookie;
+  std::unordered_map<std::uint64_t, Life*> by_cookie;
   by_cookie.reserve(lives_.size());
-  for (const auto& [identity, life] : lives_) {
+  for (auto& [identity, life] : lives_) {
     if (life.cookie == 0) continue;
     // A socket that listens again has two lives for a while: the later one is its own.
     by_cookie[life.cookie] = &life;
@@ -167,6 +173,7 @@ void EventCounter::join(Sample& sample) {
       continue;
     }
     listener.counts = static_cast<std::uint32_t>(sample.counts.size());
+    found->second->interface = listener.interface;
     listener.listen_requested = found->second->listen_requested;
     sample.counts.push_back(found->second->counts);
   }
@@ -194,7 +201,7 @@ void EventCounter::account(RawSelf& self) const {
   self.lost.emplace_back("count_read_errors", read_errors_);
 }
 
-void EventCounter::add_to(Sample& sample, bool all_namespaces) {
+void EventCounter::add_to(Sample& sample, bool all_namespaces, const Backend::Enter& enter) {
   ++samples_;
   if (samples_ == 1) first_sample_ns_ = sample.monotonic_ns;
   programs_->settle();
@@ -202,8 +209,9 @@ void EventCounter::add_to(Sample& sample, bool all_namespaces) {
   const std::uint32_t epoch = programs_->next_epoch();
   read_lives(epoch);
   // After the table: a listener that closed in between is in both, and is then taken out of it.
-  programs_->read_closed(
-      [&](const listenq_closed_record& record) { take_closed(record, sample, all_namespaces); });
+  programs_->read_closed([&](const listenq_closed_record& record) {
+    take_closed(record, sample, all_namespaces, enter);
+  });
   forget_missing();
   sample.counting = counting_;
   join(sample);

@@ -8,10 +8,12 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <unordered_map>
 #include <utility>
 
 #include "model/sample.h"
+#include "probe/backend.h"
 #include "probe/plan.h"
 
 struct listenq_counted;
@@ -30,8 +32,8 @@ class EventCounter {
   ~EventCounter();
 
   /// Once a sample, after its listeners and namespaces were read. Listeners that closed are taken
-  /// from all namespaces, or only from those of the sample.
-  void add_to(Sample& sample, bool all_namespaces);
+  /// from all namespaces, or only from those of the sample. Leaves the thread in any of them.
+  void add_to(Sample& sample, bool all_namespaces, const Backend::Enter& enter);
 
  private:
   /// An entry of the kernel's table (a listener from its first event on): when it was made, and the
@@ -43,12 +45,14 @@ class EventCounter {
     /// Connections in the queue before the first that was counted; see queued_before().
     std::int64_t queued_before = 0;
     std::optional<std::int32_t> listen_requested;
+    std::string interface;     ///< as the last sample named it
     std::uint64_t sample = 0;  ///< number of the last sample that saw it
   };
 
   void read_lives(std::uint32_t epoch);
   void take(const listenq_counted& head, const listenq_counts& counts, std::uint32_t epoch);
-  void take_closed(const listenq_closed_record& record, Sample& sample, bool all_namespaces);
+  void take_closed(const listenq_closed_record& record, Sample& sample, bool all_namespaces,
+                   const Backend::Enter& enter);
   void forget_missing();
   void join(Sample& sample);
   void sum_up(Sample& sample);

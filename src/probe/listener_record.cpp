@@ -44,7 +44,7 @@ void apply(const listenq_listener_record& record, RawListener& listener) {
   if ((record.has & LISTENQ_HAS_CGROUP) != 0) listener.cgroup_id = record.cgroup_id;
 }
 
-RawListener make_listener(const listenq_listener_record& record, NetnsId netns) {
+RawListener make_listener(const listenq_listener_record& record, NetnsId netns, DeviceNames names) {
   RawListener listener;
   listener.netns = netns;
   if ((record.has & LISTENQ_HAS_COOKIE) != 0) {
@@ -55,9 +55,9 @@ RawListener make_listener(const listenq_listener_record& record, NetnsId netns) 
   listener.port = record.port;
   if (record.ifindex != 0) {
     std::array<char, IF_NAMESIZE> name{};
-    listener.interface = ::if_indextoname(record.ifindex, name.data()) != nullptr
-                             ? std::string(name.data())
-                             : std::to_string(record.ifindex);
+    const bool named =
+        names == DeviceNames::of_thread && ::if_indextoname(record.ifindex, name.data()) != nullptr;
+    listener.interface = named ? std::string(name.data()) : std::to_string(record.ifindex);
   }
   apply(record, listener);
   return listener;

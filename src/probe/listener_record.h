@@ -5,6 +5,8 @@
 
 #include <linux/types.h>
 
+#include <cstdint>
+
 #include "listenq/abi.h"
 #include "model/sample.h"
 
@@ -13,7 +15,11 @@ namespace listenq {
 /// All that BPF reads of a listener, over what is known of it: one instant for both queues.
 void apply(const listenq_listener_record& record, RawListener& listener);
 
-/// The name of its device is looked up in the network namespace of the calling thread.
-[[nodiscard]] RawListener make_listener(const listenq_listener_record& record, NetnsId netns);
+/// Whether the calling thread is in the listener's network namespace, where its device has a name.
+enum class DeviceNames : std::uint8_t { of_thread, unknown };
+
+/// A device without a name is shown by its number.
+[[nodiscard]] RawListener make_listener(const listenq_listener_record& record, NetnsId netns,
+                                        DeviceNames names = DeviceNames::of_thread);
 
 }  // namespace listenq

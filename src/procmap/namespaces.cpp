@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -84,6 +85,13 @@ std::unordered_map<std::uint32_t, std::string> netns_mounts(std::string_view mou
   return mounts;
 }
 
+Fd open_namespace(const std::string& path, NetnsId id) {
+  Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  struct stat about {};
+  if (!fd || ::fstat(fd.get(), &about) != 0 || about.st_ino != number(id)) return {};
+  return fd;
+}
+
 NamespaceLister::NamespaceLister(std::string proc) : proc_(std::move(proc)) {}
 
 std::optional<NetnsId> NamespaceLister::own() const {
@@ -135,30 +143,34 @@ void NamespaceLister::read_foreign_mounts(
   }
 }
 
+/// Calls visit(descriptor of /proc, process id as text).
+template <class Visit>
+void NamespaceLister::each_process(const Visit& visit) const {
+  const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(proc_.c_str()), ::closedir);
+  while (const dirent* entry = dir ? ::readdir(dir.get()) : nullptr) {
+    if (std::isdigit(static_cast<unsigned char>(entry->d_name[0])) == 0) continue;
+    visit(::dirfd(dir.get()), std::string(entry->d_name));
+  }
+}
+
 std::vector<NetnsRef> NamespaceLister::list() {
   std::unordered_map<std::uint32_t, NetnsRef> found;
   std::unordered_map<std::uint64_t, std::string> mount_namespaces;
   const bool look_abroad = calls_++ % kForeignMountsEvery == 0;
 
   if (const auto id = own()) found[number(*id)] = {*id, proc_ + "/self/ns/net", std::nullopt};
-  const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(proc_.c_str()), ::closedir);
-  while (const dirent* entry = dir ? ::readdir(dir.get()) : nullptr) {
-    if (std::isdigit(static_cast<unsigned char>(entry->d_name[0])) == 0) continue;
-    const std::string pid = entry->d_name;
-    const auto id = number_of(::dirfd(dir.get()), pid, "net");
-    if (!id) continue;
+  each_process([&](int dir, const std::string& pid) {
+    const auto id = number_of(dir, pid, "net");
+    if (!id) return;
     const auto key = static_cast<std::uint32_t>(*id);
     auto& ref = found[key];
     if (ref.path.empty()) {
       ref.id = static_cast<NetnsId>(key);
       ref.path.append(proc_).append("/").append(pid).append("/ns/net");
     }
-    if (look_abroad) {
-      if (const auto mount = number_of(::dirfd(dir.get()), pid, "mnt")) {
-        mount_namespaces.try_emplace(*mount, pid);
-      }
-    }
-  }
+    if (!look_abroad) return;
+    if (const auto mount = number_of(dir, pid, "mnt")) mount_namespaces.try_emplace(*mount, pid);
+  });
 
   read_own_mounts();
   if (look_abroad) {
@@ -180,6 +192,22 @@ std::vector<NetnsRef> NamespaceLister::list() {
   std::sort(list.begin(), list.end(),
             [](const NetnsRef& a, const NetnsRef& b) { return a.id < b.id; });
   return list;
+}
+
+std::unordered_map<NetnsId, Fd> NamespaceLister::open_anew(std::span<const NetnsId> wanted) {
+  std::unordered_map<NetnsId, Fd> found;
+  const auto try_path = [&](NetnsId id, const std::string& path) {
+    if (std::find(wanted.begin(), wanted.end(), id) == wanted.end()) return;
+    Fd& fd = found[id];
+    if (!fd) fd = open_namespace(path, id);
+  };
+  each_process([&](int dir, const std::string& pid) {
+    const auto id = number_of(dir, pid, "net");
+    if (id) try_path(static_cast<NetnsId>(*id), proc_ + "/" + pid + "/ns/net");
+  });
+  calls_ = 0;  // a mount may have been listed through a process that ended
+  for (const NetnsRef& ref : list()) try_path(ref.id, ref.path);
+  return found;
 }
 
 }  // namespace listenq

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -29,6 +30,11 @@ class NamespaceLister {
   /// Sorted by id; the own namespace is always among them (first of equals when it can't be read).
   [[nodiscard]] std::vector<NetnsRef> list();
 
+  /// Looks again for namespaces whose listed paths are gone: through any process that is in one
+  /// now, opened as soon as it is seen, or any mount. No entry: the namespace is gone. An empty
+  /// descriptor: it is there, and can't be opened.
+  [[nodiscard]] std::unordered_map<NetnsId, Fd> open_anew(std::span<const NetnsId> wanted);
+
   /// The namespace that the calling process is in; nullopt without /proc.
   [[nodiscard]] std::optional<NetnsId> own() const;
 
@@ -42,6 +48,8 @@ class NamespaceLister {
   };
   using Mounts = std::unordered_map<std::uint32_t, Mount>;
 
+  template <class Visit>
+  void each_process(const Visit& visit) const;
   void read_own_mounts();
   void read_foreign_mounts(const std::unordered_map<std::uint64_t, std::string>& mount_namespaces);
 
@@ -51,6 +59,10 @@ class NamespaceLister {
   Mounts foreign_mounts_;  ///< of other mount namespaces, where nothing tells of a change
   unsigned calls_ = 0;
 };
+
+/// Opens the path if it still is that namespace; else an empty descriptor. A process may have
+/// moved, or its number been given to another.
+[[nodiscard]] Fd open_namespace(const std::string& path, NetnsId id);
 
 /// The namespaces bind-mounted in the text of a mountinfo file: id -> mount point.
 [[nodiscard]] std::unordered_map<std::uint32_t, std::string> netns_mounts(

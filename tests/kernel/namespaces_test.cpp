@@ -1,12 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // Network namespaces: which are found, what is read of each, which the user chose.
 #include <gtest/gtest.h>
+#include <linux/sched.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include <array>
+#include <atomic>
+#include <cerrno>
 #include <csignal>
+#include <cstring>
+#include <ctime>
+#include <thread>
 
 #include "compare.h"
 #include "fixture.h"
+#include "watch.h"
 
 namespace lqtest {
 namespace {
@@ -114,7 +123,8 @@ TEST_F(OneNamespace, IsNotWhatRootGets) {
   const Json document = run_tool_json({"--once", "--json"}, inside);
   for (const auto& space : world().namespaces)
     EXPECT_EQ(rows_of(document, space->netns.inode()).size(), ss_listeners(space->netns).size())
-        << space->label;
+        << space->label << ": " << namespace_of(document, space->netns.inode()) << "\n"
+        << document.at("self");
 }
 
 TEST_F(OneNamespace, UnknownIsAnErrorInOneSentence) {
@@ -167,6 +177,72 @@ TEST_P(ComingAndGoing, NamespacesAppearAndVanishWithoutAnError) {
   const RunResult end = tool.finish();
   EXPECT_FALSE(end.timed_out);
   EXPECT_EQ(end.err, "");
+}
+
+// Process ids below `pid` that nobody has.
+std::vector<pid_t> free_pids_below(pid_t pid) {
+  constexpr size_t kEnough = 64;
+  std::vector<pid_t> free;
+  for (pid_t i = 2; i < pid && free.size() < kEnough; ++i) {
+    if (::kill(i, 0) != 0 && errno == ESRCH) free.push_back(i);
+  }
+  return free;
+}
+
+// A process with this id that is in the namespace of the calling thread, lives for a moment and is
+// waited for. The errno of a refusal, or 0.
+int live_briefly(pid_t pid, long nanoseconds) {
+  clone_args arguments{};
+  arguments.exit_signal = SIGCHLD;
+  arguments.set_tid = reinterpret_cast<uintptr_t>(&pid);
+  arguments.set_tid_size = 1;
+  const auto child = static_cast<pid_t>(::syscall(SYS_clone3, &arguments, sizeof(arguments)));
+  if (child < 0) return errno;
+  if (child == 0) {
+    const timespec moment{0, nanoseconds};
+    ::nanosleep(&moment, nullptr);
+    ::_exit(0);
+  }
+  ::waitpid(child, nullptr, 0);
+  return 0;
+}
+
+// Workers of a server come and go, each with another id: a path through one of them is soon gone,
+// and the namespace is not.
+TEST_P(ComingAndGoing, ANamespaceIsNotLostWithAProcessInIt) {
+  const Owner owner({.name = "lq-stays"}, [](OwnerBody& body) {
+    body.keep(open_listener({.port = 8000, .backlog = 5}));
+  });
+  const Netns space = Netns::of_process(owner.pid());
+  const std::vector<pid_t> pids = free_pids_below(owner.pid());
+  if (pids.size() < 2) GTEST_SKIP() << "no free process ids below " << owner.pid();
+  int refused = 0;
+  space.run([&] { refused = live_briefly(pids[0], 0); });
+  if (refused != 0) GTEST_SKIP() << "clone3() with a chosen id: " << std::strerror(refused);
+
+  std::atomic<bool> stop{false};
+  std::thread churn([&] {
+    space.run([&] {
+      for (size_t i = 0; !stop; ++i) {
+        live_briefly(pids[i % pids.size()], static_cast<long>(i % 5) * 500'000);
+      }
+    });
+  });
+  std::vector<std::string> arguments{"-b", "--json", "-d", "0.1", "-n", "30"};
+  if (GetParam() != "auto") arguments.insert(arguments.end(), {"--backend", GetParam()});
+  const RunResult result = run_tool(arguments);
+  stop = true;
+  churn.join();
+  ASSERT_EQ(result.status, 0) << result.err;
+  size_t documents = 0;
+  std::string without;
+  for (const std::string& line : split_lines(result.out)) {
+    const Json document = Json::parse(line);
+    if (rows_of(document, space.inode()).size() != 1) without += " " + std::to_string(documents);
+    ++documents;
+  }
+  EXPECT_EQ(documents, 30U);
+  EXPECT_EQ(without, "") << "documents without the listener";
 }
 
 // As container engines do it: the mount that holds the namespace is in another mount namespace.
@@ -234,6 +310,41 @@ TEST_P(ComingAndGoing, IdleNamespacesDoNotCostAWalkEach) {
     if (i == 0) first = last;
   }
   EXPECT_LT(last - first, kIdle / 4);
+  tool.send_signal(SIGINT);
+  tool.finish();
+}
+
+// Device numbers repeat from namespace to namespace.
+class Devices : public KernelTest, public ::testing::WithParamInterface<std::string> {};
+INSTANTIATE_TEST_SUITE_P(Backend, Devices, ::testing::ValuesIn(counting_backends()), backend_name);
+
+TEST_P(Devices, OfAClosedListenerIsThatOfItsNamespace) {
+  // The tool goes through them in the order of their numbers, so it does not end with `there`.
+  const Netns one = Netns::named("dev-one");
+  const Netns other = Netns::named("dev-other");
+  const Netns& there = one.inode() < other.inode() ? one : other;
+  there.ip("link set lo down\nlink set lo name lqright\nlink set lqright up\n");
+  Program tool({tool_path(), "-b", "--json", "-d", "0.2", "--backend", GetParam()});
+  const auto first = tool.read_line();
+  if (!first) {
+    const RunResult result = tool.finish();
+    ASSERT_FALSE(must_have(GetParam())) << result.err;
+    GTEST_SKIP() << result.err;
+  }
+  // It comes, loses something and is gone: seen by no sample, or by some.
+  there.run([] {
+    const Fd listener =
+        open_listener({.address = "127.0.0.1", .port = 8000, .backlog = 0, .device = "lqright"});
+    const Fd fits = start_connect("127.0.0.1", 8000);
+    const Fd lost = start_connect("127.0.0.1", 8000);
+  });
+  std::vector<Json> closed;
+  while (closed.empty()) {
+    const auto line = tool.read_line();
+    ASSERT_TRUE(line) << "the listener that closed was never shown";
+    closed = closed_of(Json::parse(*line), there.inode());
+  }
+  EXPECT_EQ(closed[0].at("address"), "127.0.0.1%lqright");
   tool.send_signal(SIGINT);
   tool.finish();
 }

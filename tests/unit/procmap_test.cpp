@@ -2,6 +2,7 @@
 //
 // procmap over a made-up /proc: namespaces, owners, cgroups.
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -87,6 +88,34 @@ TEST_F(FakeProc, AVanishedNamespaceIsNotListedAgain) {
   EXPECT_EQ(lister.list().size(), 2U);
   fs::remove_all(root_ / "20");
   EXPECT_EQ(lister.list().size(), 1U);
+}
+
+// A file that `pid`'s link to its namespace leads to, and whose inode number is that namespace's.
+TEST_F(FakeProc, OpensAnewThroughAnyProcessThatIsStillThere) {
+  write("made", "");
+  struct stat about {};
+  ASSERT_EQ(::stat((root_ / "made").c_str(), &about), 0);
+  const NetnsId id{static_cast<std::uint32_t>(about.st_ino)};
+  const std::string text = "net:[" + std::to_string(number(id)) + "]";
+  for (const char* pid : {"20", "21", "22"}) process(pid, text, "mnt:[7]");
+  fs::rename(root_ / "made", root_ / "21/ns" / text);  // the others' links dangle: they ended
+  process("30", "net:[300]", "mnt:[7]");               // listed, and can't be opened
+  NamespaceLister lister(root_.string());
+  const std::vector<NetnsId> wanted = {id, NetnsId{300}, NetnsId{400}};
+  const auto found = lister.open_anew(wanted);
+  ASSERT_EQ(found.size(), 2U);
+  EXPECT_TRUE(found.at(id));
+  EXPECT_FALSE(found.at(NetnsId{300}));
+}
+
+TEST_F(FakeProc, OpensNoOtherNamespaceThatThePathCameToLeadTo) {
+  write("made", "");
+  struct stat about {};
+  ASSERT_EQ(::stat((root_ / "made").c_str(), &about), 0);
+  const auto inode = static_cast<std::uint32_t>(about.st_ino);
+  EXPECT_TRUE(open_namespace((root_ / "made").string(), NetnsId{inode}));
+  EXPECT_FALSE(open_namespace((root_ / "made").string(), NetnsId{inode + 1}));
+  EXPECT_FALSE(open_namespace((root_ / "none").string(), NetnsId{inode}));
 }
 
 TEST_F(FakeProc, ScansOwnersOfWantedSocketsOnly) {
