@@ -215,7 +215,7 @@ std::unique_ptr<BpfPrograms> BpfPrograms::load(KernelFacts& facts, bool single_s
   return nullptr;
 }
 
-std::string BpfPrograms::read(Program program, std::size_t record_size, const Take& take) {
+std::string BpfPrograms::read(Program program, std::size_t record_size, const TakeRecord& take) {
   Fd& link = links_[static_cast<std::size_t>(program)];
   if (!link) {
     bpf_link_create_opts options{};
@@ -229,25 +229,8 @@ std::string BpfPrograms::read(Program program, std::size_t record_size, const Ta
     link = Fd(bpf_link_create(fd(program), 0, BPF_TRACE_ITER, &options));
     if (!link) return fmt::format("no iterator link: {}", errno_text(errno));
   }
-  // The network namespace of an iterator is that of the thread which makes this descriptor.
-  const Fd iterator(bpf_iter_create(link.get()));
-  if (!iterator) return fmt::format("no iterator: {}", errno_text(errno));
-
-  static thread_local std::array<char, 64UL * 1024> buffer;
-  std::size_t held = 0;
-  for (;;) {
-    const ssize_t got = ::read(iterator.get(), buffer.data() + held, buffer.size() - held);
-    if (got < 0 && errno == EINTR) continue;
-    // iter__tcp ends its walk on purpose by EAGAIN, after all that it had was read.
-    if (got < 0 && errno == EAGAIN) return held == 0 ? "" : "the iterator stopped inside a record";
-    if (got < 0) return fmt::format("reading the iterator: {}", errno_text(errno));
-    if (got == 0) return held == 0 ? "" : "the iterator stopped inside a record";
-    held += static_cast<std::size_t>(got);
-    std::size_t used = 0;
-    for (; held - used >= record_size; used += record_size) take(buffer.data() + used);
-    std::memmove(buffer.data(), buffer.data() + used, held - used);
-    held -= used;
-  }
+  // iter__tcp ends its walk by EAGAIN.
+  return run_iterator(link.get(), record_size, Eagain::is_the_end, take);
 }
 
 }  // namespace listenq

@@ -5,11 +5,11 @@
 #pragma once
 
 #include <array>
-#include <functional>
 #include <memory>
 #include <span>
 #include <string>
 
+#include "probe/iterator.h"
 #include "probe/plan.h"
 #include "util/fd.h"
 
@@ -30,8 +30,7 @@ class BpfPrograms {
 
   /// Runs the iterator to its end in the calling thread's network namespace and hands over each
   /// record (`record_size` bytes, valid during the call). The text of an error, or "".
-  using Take = std::function<void(const void*)>;
-  [[nodiscard]] std::string read(Program program, std::size_t record_size, const Take& take);
+  [[nodiscard]] std::string read(Program program, std::size_t record_size, const TakeRecord& take);
 
   [[nodiscard]] bool has(Program program) const { return fd(program) >= 0; }
 

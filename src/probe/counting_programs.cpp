@@ -22,6 +22,7 @@
 #include "fentry.skel.h"
 #include "kprobe.skel.h"
 #include "portable.skel.h"
+#include "probe/iterator.h"
 #include "probe/libbpf_log.h"
 #include "util/fd.h"
 #include "util/text.h"
@@ -120,7 +121,7 @@ using Btf = std::unique_ptr<btf, BtfDeleter>;
 
 bool is_in(const btf& types, const char* name) {
   const __u32 kind =
-      std::string_view(name).starts_with("btf_trace_") ? BTF_KIND_TYPEDEF : BTF_KIND_FUNC;
+      std::string_view(name).starts_with(kTracepointInBtf) ? BTF_KIND_TYPEDEF : BTF_KIND_FUNC;
   return btf__find_by_name_kind(&types, name, kind) > 0;
 }
 
@@ -225,6 +226,22 @@ std::string trampoline_refused(const KernelTypes& types) {
 std::string kprobe_refused() {
   if (::access("/sys/bus/event_source/devices/kprobe/type", R_OK) == 0) return "";
   return "the kernel has no kprobes (CONFIG_KPROBES, CONFIG_KPROBE_EVENTS)";
+}
+
+/// Loads a program that does nothing but a compare-and-swap on its stack.
+std::string compare_and_swap_refused(const KernelTypes& types) {
+  const std::array<bpf_insn, 5> program = {{
+      {BPF_ST | BPF_DW | BPF_MEM, BPF_REG_10, 0, -8, 0},
+      {BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 0},
+      {BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_1, 0, 0, 1},
+      {BPF_STX | BPF_DW | BPF_ATOMIC, BPF_REG_10, BPF_REG_1, -8, BPF_CMPXCHG},
+      {BPF_JMP | BPF_EXIT, 0, 0, 0, 0},
+  }};
+  const Fd loaded(bpf_prog_load(BPF_PROG_TYPE_SOCKET_FILTER, "listenq_try", "GPL", program.data(),
+                                program.size(), nullptr));
+  if (loaded) return "";
+  if (errno != EINVAL) return fmt::format("the kernel does not load it ({})", errno_text(errno));
+  return no_compare_and_swap(types.functions.contains("btf_trace_sk_data_ready"));
 }
 
 /// The root of the cgroup v2 hierarchy, opened; its programs see every socket of the machine.
@@ -340,25 +357,6 @@ std::string Attached<Skeleton>::load(const KernelTypes& types, const KernelFacts
   return "";
 }
 
-/// Runs an iterator to its end; the records are of no interest, or go to `take`.
-template <class Take>
-std::string run_iterator(int link, const Take& take) {
-  const Fd iterator(bpf_iter_create(link));
-  if (!iterator) return errno_text(errno);
-  std::vector<char> buffer(64UL * 1024);
-  std::size_t held = 0;
-  for (;;) {
-    const ssize_t got = ::read(iterator.get(), buffer.data() + held, buffer.size() - held);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return errno_text(errno);
-    if (got == 0) return held == 0 ? "" : "the iterator stopped inside a record";
-    held += static_cast<std::size_t>(got);
-    const std::size_t used = take(std::span<const char>(buffer.data(), held));
-    std::memmove(buffer.data(), buffer.data() + used, held - used);
-    held -= used;
-  }
-}
-
 template <class Skeleton>
 std::string Attached<Skeleton>::find_moments() {
   bpf_map_info info{};
@@ -371,7 +369,7 @@ std::string Attached<Skeleton>::find_moments() {
       bpf_link_create(bpf_program__fd(skeleton_->progs.iter__moments), 0, BPF_TRACE_ITER, nullptr));
   if (!link) return errno_text(errno);
   std::string error =
-      run_iterator(link.get(), [](std::span<const char> data) { return data.size(); });
+      run_iterator(link.get(), 1, Eagain::is_an_error, [](const void*) { /* it writes none */ });
   if (!error.empty()) return error;
   return skeleton_->bss->listenq_moments_pcpu != 0 ? "" : "the map of moments was not found";
 }
@@ -380,8 +378,7 @@ template <class Skeleton>
 std::string Attached<Skeleton>::attach_one(const Program& program, const Fd& cgroup) {
   bpf_program* found = find(program.name);
   if (bpf_program__fd(found) < 0) {
-    return program.function != nullptr ? fmt::format("the kernel has no {}", program.function)
-                                       : "not loaded";
+    return program.function != nullptr ? kernel_lacks(program.function) : "not loaded";
   }
   errno = 0;
   bpf_link* link = bpf_program__type(found) == BPF_PROG_TYPE_CGROUP_SKB
@@ -465,18 +462,16 @@ void Attached<Skeleton>::settle() {
 
 template <class Skeleton>
 std::string Attached<Skeleton>::read_counts(const TakeCounts& take) {
-  return run_iterator(counts_link_.get(), [&](std::span<const char> data) {
-    constexpr std::size_t kSize = sizeof(listenq_counted) + sizeof(listenq_counts);
-    std::size_t used = 0;
-    for (; data.size() - used >= kSize; used += kSize) {
-      listenq_counted head{};
-      std::memcpy(&head, data.data() + used, sizeof(head));
-      static thread_local listenq_counts counts;
-      std::memcpy(&counts, data.data() + used + sizeof(head), sizeof(counts));
-      take(head, counts);
-    }
-    return used;
-  });
+  struct Record {
+    listenq_counted head;
+    listenq_counts counts;
+  };
+  static_assert(sizeof(Record) == sizeof(listenq_counted) + sizeof(listenq_counts));
+  return run_iterator(counts_link_.get(), sizeof(Record), Eagain::is_an_error,
+                      [&](const void* data) {
+                        const auto& record = *static_cast<const Record*>(data);
+                        take(record.head, record.counts);
+                      });
 }
 
 template <class Skeleton>
@@ -540,7 +535,8 @@ std::unique_ptr<CountingPrograms> CountingPrograms::attach(BackendChoice way, Ke
   Fd cgroup;
   if (way == BackendChoice::fentry) why_not = trampoline_refused(*types);
   if (way == BackendChoice::kprobe) why_not = kprobe_refused();
-  if (way == BackendChoice::portable) cgroup = open_root_cgroup(why_not);
+  if (way == BackendChoice::portable) why_not = compare_and_swap_refused(*types);
+  if (way == BackendChoice::portable && why_not.empty()) cgroup = open_root_cgroup(why_not);
   if (!why_not.empty() && !cgroup) {
     fact = {false, why_not};
     return nullptr;

@@ -4,13 +4,18 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 namespace listenq {
 
-/// From now on libbpf prints nothing.
+/// From now on libbpf prints nothing; what was kept before is forgotten.
 void keep_libbpf_warnings();
 
-/// Its last warning, without the verifier's log.
+/// What the kernel's verifier said last, with the program's name; else the first line of the last
+/// warning.
 [[nodiscard]] std::string last_libbpf_warning();
+
+/// The line of a warning in which the verifier says why it refused a program; "" if it has none.
+[[nodiscard]] std::string verifier_reason(std::string_view warning);
 
 }  // namespace listenq

@@ -110,24 +110,30 @@ struct Counted {
   std::vector<Feature> hooks;
   std::string_view functions;  ///< fentry, kprobe
   std::string_view portable;   ///< empty: the portable way can't tell
+  std::string_view kprobe{};   ///< where it is not that of fentry
 };
 
 constexpr std::string_view kPackets =
     "root cgroup's socket filter (runs on every packet of every socket), MIB of the CPU";
+constexpr std::string_view kAroundSyn = "MIB of the CPU around tcp_conn_request()";
+constexpr std::string_view kAroundCookie =
+    "MIB of the CPU around cookie_v4_check(), cookie_v6_check()";
+constexpr std::string_view kSynackAgain = "tracepoint tcp_retransmit_synack";
+constexpr std::string_view kLeftQueue = "entered the accept queue, less what is in it";
+constexpr std::string_view kAcceptReturns =
+    "tracepoints sys_exit_accept, sys_exit_accept4 (not for io_uring)";
 
 const Counted& counted(Counter counter) {
   using enum Feature;
   static const std::array<Counted, kCounters> table = {{
       {{hook_syn, hook_ack}, "tcp_conn_request(), tcp_check_req()", kPackets},
       {{hook_syn, hook_synack}, "tcp_make_synack() in tcp_conn_request()", kPackets},
-      {{hook_retransmit}, "tracepoint tcp_retransmit_synack", "tracepoint tcp_retransmit_synack"},
+      {{hook_retransmit}, kSynackAgain, kSynackAgain},
       {{hook_queue, hook_ack, hook_cookie},
        "inet_csk_reqsk_queue_add(), tcp_check_req(), cookie_v4_check(), cookie_v6_check()",
        "tracepoint sk_data_ready, and the socket filter"},
-      {{hook_queue, hook_close},
-       "entered the accept queue, less what is in it",
-       "entered the accept queue, less what is in it"},
-      {{hook_syn}, "MIB of the CPU around tcp_conn_request()", kPackets},
+      {{hook_queue, hook_close}, kLeftQueue, kLeftQueue},
+      {{hook_syn}, kAroundSyn, kPackets},
       {{hook_ack, hook_cookie},
        "MIB of the CPU around tcp_check_req(), cookie_v4_check(), cookie_v6_check()",
        kPackets},
@@ -135,7 +141,7 @@ const Counted& counted(Counter counter) {
        "MIB of the CPU around tcp_conn_request(), tcp_check_req(), cookie_v4_check(), "
        "cookie_v6_check(), tcp_req_err()",
        kPackets},
-      {{hook_syn}, "MIB of the CPU around tcp_conn_request()", kPackets},
+      {{hook_syn}, kAroundSyn, kPackets},
       {{hook_syn, hook_route}, "tcp_conn_request() dropped, and asked for no route", ""},
       {{hook_syn, hook_route}, "tcp_v4_route_req(), tcp_v6_route_req() found none", ""},
       {{hook_syn},
@@ -145,25 +151,32 @@ const Counted& counted(Counter counter) {
       {{hook_syn, hook_ack, hook_cookie, hook_icmp_error},
        "the rest of what tcp_conn_request(), tcp_check_req() and the others dropped",
        "the rest of what the MIB of the CPU counted: memory, routes and all others"},
-      {{hook_syn}, "MIB of the CPU around tcp_conn_request()", kPackets},
-      {{hook_cookie}, "MIB of the CPU around cookie_v4_check(), cookie_v6_check()", kPackets},
-      {{hook_cookie}, "MIB of the CPU around cookie_v4_check(), cookie_v6_check()", kPackets},
+      {{hook_syn}, kAroundSyn, kPackets},
+      {{hook_cookie}, kAroundCookie, kPackets},
+      {{hook_cookie}, kAroundCookie, kPackets},
       {{hook_timeout},
        "reqsk_timer_handler()",
        "tracepoints timer_expire_entry, timer_expire_exit (run at every timer)"},
-      {{hook_syn}, "MIB of the CPU around tcp_conn_request()", kPackets},
+      {{hook_syn}, kAroundSyn, kPackets},
       {{hook_close},
        "inet_csk_listen_stop()",
        "tracepoint inet_sock_set_state (runs at every change of a socket's state)"},
       {{hook_accept},
        "state of the connection that inet_csk_accept() returns",
-       "tracepoints sys_exit_accept, sys_exit_accept4 (not for io_uring)"},
+       kAcceptReturns,
+       "state of the connection when accept() frees its request: tcp_v4_reqsk_destructor(), "
+       "tcp_v6_reqsk_destructor()"},
   }};
   return table[static_cast<std::size_t>(counter)];
 }
 
+std::string_view words_for(const Counted& what, BackendChoice tier) {
+  if (tier == BackendChoice::portable) return what.portable;
+  return tier == BackendChoice::kprobe && !what.kprobe.empty() ? what.kprobe : what.functions;
+}
+
 Feed feed_of(const Counted& what, BackendChoice tier, const KernelFacts& facts) {
-  const std::string_view name = tier == BackendChoice::portable ? what.portable : what.functions;
+  const std::string_view name = words_for(what, tier);
   if (name.empty()) return {"", "only tracing the kernel's functions tells (fentry, kprobe)"};
   for (const Feature hook : what.hooks) {
     if (facts[hook].have) continue;
@@ -188,7 +201,9 @@ void plan_counting(Plan& plan, BackendChoice tier, const KernelFacts& facts) {
                        tier, facts);
   plan.accept_wait = feed_of({{hook_accept},
                               "inet_csk_accept(), rcvq_space.time of the connection",
-                              "tracepoints sys_exit_accept, sys_exit_accept4 (not for io_uring)"},
+                              kAcceptReturns,
+                              "tcp_v4_reqsk_destructor(), tcp_v6_reqsk_destructor(), "
+                              "rcvq_space.time of the connection"},
                              tier, facts);
   plan.handshake_time = feed_of({{hook_queue},
                                  "inet_csk_reqsk_queue_add(), snt_synack of the request",
@@ -211,19 +226,16 @@ void plan_no_counting(Plan& plan, const std::string& why_not) {
   plan.feeds[static_cast<std::size_t>(Need::listen_call)] = none;
 }
 
-/// Why the iter backend can't be had; empty: it can.
-std::string iter_impossible(const KernelFacts& facts) {
+/// Why a backend that stands on this feature of BPF can't be had; empty: it can.
+std::string impossible(Feature feature, const KernelFacts& facts) {
   if (!facts[Feature::bpf].have) return facts[Feature::bpf].why_not;
-  if (facts[Feature::iter_tcp].have) return "";
-  const std::string& why_not = facts[Feature::iter_tcp].why_not;
-  return why_not.empty() ? "it was not tried" : why_not;
+  const Fact& fact = facts[feature];
+  if (fact.have) return "";
+  return fact.why_not.empty() ? "it was not tried" : fact.why_not;
 }
 
 std::string tier_impossible(BackendChoice tier, const KernelFacts& facts) {
-  if (!facts[Feature::bpf].have) return facts[Feature::bpf].why_not;
-  const Fact& fact = facts[tier_feature(tier)];
-  if (fact.have) return "";
-  return fact.why_not.empty() ? "it was not tried" : fact.why_not;
+  return impossible(tier_feature(tier), facts);
 }
 
 std::optional<BackendChoice> best_tier(const KernelFacts& facts) {
@@ -253,6 +265,21 @@ std::string_view feature_name(Feature feature) {
 
 std::string_view backend_name(BackendChoice choice) {
   return kBackendNames[static_cast<std::size_t>(choice)];
+}
+
+std::string kernel_lacks(std::string_view hook) {
+  if (!hook.starts_with(kTracepointInBtf)) {
+    return fmt::format("the kernel has no function {}()", hook);
+  }
+  hook.remove_prefix(kTracepointInBtf.size());
+  return fmt::format("the kernel has no tracepoint {}{}", hook,
+                     hook == "sk_data_ready" ? " (new in Linux 6.3)" : "");
+}
+
+std::string no_compare_and_swap(bool has_data_ready) {
+  std::string text = "BPF has no compare-and-swap in this kernel (new in Linux 5.12)";
+  if (!has_data_ready) text += "; besides, " + kernel_lacks("btf_trace_sk_data_ready");
+  return text;
 }
 
 Result<std::vector<Feature>> parse_features(std::string_view list) {
@@ -301,7 +328,7 @@ const Feed& Plan::feed(const Field& field) const {
 }
 
 Result<Plan> make_plan(const KernelFacts& facts, BackendChoice choice, bool counting_wanted) {
-  const std::string no_iter = iter_impossible(facts);
+  const std::string no_iter = impossible(Feature::iter_tcp, facts);
   Plan plan;
   std::optional<BackendChoice> tier;
   plan.reader = no_iter.empty() ? BackendChoice::iter : BackendChoice::diag;

@@ -39,7 +39,7 @@ enum class Feature : std::uint8_t {
   hook_cookie,      ///< cookie_v4_check(), cookie_v6_check()
   hook_icmp_error,  ///< tcp_req_err()
   hook_queue,       ///< inet_csk_reqsk_queue_add(), inet_csk_complete_hashdance()
-  hook_accept,      ///< inet_csk_accept()
+  hook_accept,      ///< inet_csk_accept(); kprobe: tcp_v4_reqsk_destructor() and v6
   hook_retransmit,  ///< tracepoint tcp_retransmit_synack
   hook_timeout,     ///< reqsk_timer_handler()
   hook_close,       ///< inet_csk_listen_stop()
@@ -71,6 +71,15 @@ struct KernelFacts {
     return features[static_cast<std::size_t>(feature)];
   }
 };
+
+/// What the type of a tracepoint begins with in the kernel's BTF.
+inline constexpr std::string_view kTracepointInBtf = "btf_trace_";
+
+/// Why a program has nothing to hang on: a kernel function, or a tracepoint as BTF names it.
+[[nodiscard]] std::string kernel_lacks(std::string_view hook);
+
+/// Why the portable way can't be had where BPF lacks what its programs are made of.
+[[nodiscard]] std::string no_compare_and_swap(bool has_data_ready);
 
 enum class BackendChoice : std::uint8_t { automatic, fentry, kprobe, portable, iter, diag };
 

@@ -46,8 +46,8 @@ struct Fence {
 const std::vector<Fence>& fences() {
   static const std::vector<Fence> table = {
       {{"bpf/", "listenq.skel.h", "listenq.lskel.h"},
-       {"probe/bpf_programs.cpp", "probe/counting_programs.cpp", "probe/libbpf_log.cpp",
-        "probe/light_skeleton.c"}},
+       {"probe/bpf_programs.cpp", "probe/counting_programs.cpp", "probe/iterator.cpp",
+        "probe/libbpf_log.cpp", "probe/light_skeleton.c"}},
       {{"ncurses", "curses", "term.h"}, {"view/tui/"}},
       {{"CLI/"}, {"app/options.cpp"}},
       {{"nlohmann/"}, {"record/"}},

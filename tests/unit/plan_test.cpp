@@ -114,6 +114,18 @@ TEST(Plan, ThePortableWayCannotTellRoutesFromMemory) {
   EXPECT_NE(plan->feed(field("syns")).from.find("every packet"), std::string::npos);
 }
 
+// A kprobe keeps a place for every accept() that sleeps, so accept() itself is not hooked.
+TEST(Plan, NamesTheFunctionsThatEachWayReallyHooks) {
+  for (const char* id : {"aborted_in_queue", "accept_wait_p50"}) {
+    const auto fentry = make_plan(everything(), BackendChoice::fentry);
+    EXPECT_NE(fentry->feed(field(id)).from.find("inet_csk_accept()"), std::string::npos) << id;
+    const auto kprobe = make_plan(everything(), BackendChoice::kprobe);
+    const std::string& from = kprobe->feed(field(id)).from;
+    EXPECT_NE(from.find("tcp_v4_reqsk_destructor()"), std::string::npos) << id << ": " << from;
+    EXPECT_EQ(from.find("inet_csk_accept"), std::string::npos) << id << ": " << from;
+  }
+}
+
 TEST(Plan, OneMissingProgramCostsOneWayNotTheBackend) {
   const auto no_files = make_plan(without({Feature::iter_task_file}), BackendChoice::automatic);
   ASSERT_TRUE(no_files);
