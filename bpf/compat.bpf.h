@@ -45,6 +45,29 @@
 #endif
 
 /*
+ * Since 6.2 (a35b9af4ec2c) any address can be read through as a pointer to a given type: a load
+ * that faults yields 0, at the price of a few instructions, where bpf_probe_read_kernel() is a call
+ * of some sixty. Set by user space where the kernel's BTF has the function; where it has not the
+ * verifier drops that branch.
+ */
+const volatile __u8 listenq_typed_reads = 0;
+
+extern void *bpf_rdonly_cast(const void *address, __u32 type) __ksym __weak;
+
+#define TYPED(p) ((typeof(p))bpf_rdonly_cast((p), bpf_core_type_id_kernel(typeof(*(p)))))
+
+#define READ(p, member)                                                                            \
+	({                                                                                         \
+		typeof((p)->member) __read;                                                        \
+		if (listenq_typed_reads)                                                           \
+			__read = TYPED(p)->member;                                                 \
+		else                                                                               \
+			bpf_probe_read_kernel((void *)&__read, sizeof(__read),                     \
+					      (const void *)&(p)->member);                         \
+		__read;                                                                            \
+	})
+
+/*
  * Set by user space after trying: bpf_get_socket_cookie() in tracing programs came with 5.12
  * (c5dbb89fc2ac). Without it a cookie is known only once somebody asked for it through sock_diag.
  */

@@ -21,6 +21,7 @@
 
 #include "compat.bpf.h"
 #include "listenq/abi.h"
+#include "moment.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -53,69 +54,8 @@ struct {
 	__uint(max_entries, CLOSED_BYTES);
 } closed SEC(".maps");
 
-/* The packet that this CPU is at, and the MIB counters before it. */
-struct moment {
-	__u64 self;	/* the address of this struct, as a number */
-	__u64 mib;	/* of the namespace's MIB on this CPU, as a number */
-	__u64 listener; /* whose packet it is; 0: none */
-	__u64 overflows;
-	__u64 drops;
-	__u64 syn_queue_full;
-	__u64 cookies[3]; /* sent, valid, invalid */
-	__u64 fastopen_overflows;
-	__u64 defer_accept;
-	__u64 queued_on; /* kprobe: the arguments of inet_csk_reqsk_queue_add() */
-	__u64 queued_request;
-	__u64 completed_on; /* kprobe: the same of inet_csk_complete_hashdance() */
-	__u64 completed_request;
-	__u32 queued_state;
-	__u32 queued; /* a connection entered the queue within inet_csk_complete_hashdance() */
-	__u64 timer;  /* a request's, while it is handled */
-	__u64 timer_listener;
-	__u32 timeouts;
-	__u32 seen; /* SEEN_* */
-	/* Portable only, where a packet is settled later. */
-	__u64 packet;  /* its number; 0: it is settled */
-	__u64 packets; /* how many there were */
-	__u64 since_ns;
-	__u32 netns;
-	__u32 syn_queue_len;
-	__u32 busy;
-	__u32 more_padding;
-};
-
-#define TCPHDR_SYN 0x02u
-#define TCPHDR_RST 0x04u
-#define TCPHDR_ACK 0x10u
-
-#define SEEN_ROUTE    1u
-#define SEEN_NO_ROUTE 2u
-#define SEEN_SYNACK   4u
-#define SEEN_SYN      8u  /* the packet is a SYN */
-#define SEEN_AGAIN    16u /* it is the repetition of one */
-#define SEEN_CROWDED  32u /* 3/4 of tcp_max_syn_backlog were in use */
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct moment);
-} moments SEC(".maps");
-
-/*
- * Indexes of MIB counters. They differ between kernels and the kernel's enum has no name that CO-RE
- * could look up, so user space finds them in BTF. Each is followed by its neighbour:
- * ListenOverflows by ListenDrops, SyncookiesSent by SyncookiesRecv and SyncookiesFailed.
- */
-const volatile __u32 listenq_mib_listen_overflows = 0;
-const volatile __u32 listenq_mib_syn_queue_full = 0;
-const volatile __u32 listenq_mib_cookies = 0;
-const volatile __u32 listenq_mib_fastopen_overflows = 0;
-const volatile __u32 listenq_mib_defer_accept = 0;
-
 /* Set by user space once the programs are attached. */
-__u64 listenq_moments_pcpu = 0; /* the per-CPU address of the element of `moments` */
-__u32 listenq_sees_route = 0;	/* the route hooks are attached */
+__u32 listenq_sees_route = 0; /* the route hooks are attached */
 __u32 listenq_epoch = 0;
 
 __u64 listenq_lost[LISTENQ_LOST_CAUSES] = {};
@@ -130,13 +70,6 @@ static __always_inline void lose(enum listenq_lost_cause cause)
 static __always_inline void count(struct listenq_counts *c, enum listenq_counter which, __u64 by)
 {
 	__sync_fetch_and_add(&c->values[which], by);
-}
-
-static __always_inline struct moment *this_moment(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&moments, &zero);
 }
 
 static __always_inline struct listenq_counts *leftover_of(__u32 netns)
@@ -255,86 +188,7 @@ static __always_inline void observe(struct listenq_histogram *h, __u64 ns)
 		h->max_ns = ns;
 }
 
-/* --- what the kernel counted meanwhile */
-
-static __always_inline void read_mib(__u64 *to, __u32 bytes, const struct moment *m, __u32 index)
-{
-	bpf_probe_read_kernel(to, bytes, (void *)(m->mib + index * sizeof(__u64)));
-}
-
-/* Where this CPU counts for a namespace. */
-static __always_inline void find_mib(struct moment *m, __u64 net_statistics)
-{
-	volatile __u64 *self = &m->self;
-	volatile __u64 *mib = &m->mib;
-
-	/*
-	 * Through memory, so that the verifier takes both for numbers. The CPU's offset is what
-	 * separates the address of its `moment` from the per-CPU address.
-	 */
-	*self = (__u64)m;
-	*mib = net_statistics;
-	*mib = *mib + *self - listenq_moments_pcpu;
-}
-
-#define LOSSES	     1u
-#define SYN_QUEUE    2u
-#define COOKIES_SENT 4u
-#define COOKIES	     8u
-#define FASTOPEN     16u
-#define DEFER	     32u
-
-static __always_inline void read_before(struct moment *m, __u32 what)
-{
-	if (what & LOSSES)
-		read_mib(&m->overflows, 16, m, listenq_mib_listen_overflows);
-	if (what & SYN_QUEUE)
-		read_mib(&m->syn_queue_full, 8, m, listenq_mib_syn_queue_full);
-	if (what & COOKIES_SENT)
-		read_mib(m->cookies, 8, m, listenq_mib_cookies);
-	if (what & COOKIES)
-		read_mib(m->cookies, 24, m, listenq_mib_cookies);
-	if (what & FASTOPEN)
-		read_mib(&m->fastopen_overflows, 8, m, listenq_mib_fastopen_overflows);
-	if (what & DEFER)
-		read_mib(&m->defer_accept, 8, m, listenq_mib_defer_accept);
-}
-
-/* Turns what was read before into what was gained since. */
-static __always_inline void read_gained(struct moment *m, __u32 what)
-{
-	__u64 now[3];
-
-	if (what & LOSSES) {
-		read_mib(now, 16, m, listenq_mib_listen_overflows);
-		m->overflows = now[0] - m->overflows;
-		m->drops = now[1] - m->drops;
-	}
-	if (what & SYN_QUEUE) {
-		read_mib(now, 8, m, listenq_mib_syn_queue_full);
-		m->syn_queue_full = now[0] - m->syn_queue_full;
-	}
-	if (what & COOKIES_SENT) {
-		read_mib(now, 8, m, listenq_mib_cookies);
-		m->cookies[0] = now[0] - m->cookies[0];
-	}
-	if (what & COOKIES) {
-		read_mib(now, 24, m, listenq_mib_cookies);
-		m->cookies[0] = now[0] - m->cookies[0];
-		m->cookies[1] = now[1] - m->cookies[1];
-		m->cookies[2] = now[2] - m->cookies[2];
-	}
-	if (what & FASTOPEN) {
-		read_mib(now, 8, m, listenq_mib_fastopen_overflows);
-		m->fastopen_overflows = now[0] - m->fastopen_overflows;
-	}
-	if (what & DEFER) {
-		read_mib(now, 8, m, listenq_mib_defer_accept);
-		m->defer_accept = now[0] - m->defer_accept;
-	}
-}
-
-/* --- the losses of one packet, once read_gained() has them */
+/* --- the losses of one packet, once losses_of() has them */
 
 /* Why a SYN was dropped, when the MIB has no counter for the reason. */
 static __always_inline enum listenq_counter reason_of(struct moment *m, struct tcp_sock *tp)
@@ -354,33 +208,37 @@ static __always_inline enum listenq_counter reason_of(struct moment *m, struct t
 	return LISTENQ_DROPS_OTHER;
 }
 
-static __always_inline void count_syn_losses(struct listenq_counts *c, struct moment *m,
-					     struct tcp_sock *tp)
+static __always_inline void count_syn_drops(struct listenq_counts *c, const struct losses *gained,
+					    enum listenq_counter other_reason)
 {
-	if (m->drops) {
-		count(c, LISTENQ_DROPS, m->drops);
-		if (m->overflows)
-			count(c, LISTENQ_OVERFLOWS_SYN, m->overflows);
-		else if (m->syn_queue_full)
-			count(c, LISTENQ_DROPS_SYN_QUEUE_FULL, m->syn_queue_full);
-		else
-			count(c, reason_of(m, tp), m->drops);
-	}
-	if (m->cookies[0])
-		count(c, LISTENQ_COOKIES_SENT, m->cookies[0]);
+	count(c, LISTENQ_DROPS, gained->drops);
+	if (gained->overflows)
+		count(c, LISTENQ_OVERFLOWS_SYN, gained->overflows);
+	else if (gained->syn_queue_full)
+		count(c, LISTENQ_DROPS_SYN_QUEUE_FULL, gained->syn_queue_full);
+	else
+		count(c, other_reason, gained->drops);
 }
 
 /* A final ACK that was refused ended a handshake all the same. */
-static __always_inline void count_ack_losses(struct listenq_counts *c, struct moment *m)
+static __always_inline void count_ack_drops(struct listenq_counts *c, const struct losses *gained)
 {
-	if (!m->drops)
+	if (!gained->drops)
 		return;
-	count(c, LISTENQ_DROPS, m->drops);
-	count(c, LISTENQ_HANDSHAKE_ACKS, m->drops);
-	if (m->overflows)
-		count(c, LISTENQ_OVERFLOWS_ACK, m->overflows);
-	if (m->drops > m->overflows)
-		count(c, LISTENQ_DROPS_OTHER, m->drops - m->overflows);
+	count(c, LISTENQ_DROPS, gained->drops);
+	count(c, LISTENQ_HANDSHAKE_ACKS, gained->drops);
+	if (gained->overflows)
+		count(c, LISTENQ_OVERFLOWS_ACK, gained->overflows);
+	if (gained->drops > gained->overflows)
+		count(c, LISTENQ_DROPS_OTHER, gained->drops - gained->overflows);
+}
+
+static __always_inline void count_cookie_acks(struct listenq_counts *c, const struct losses *gained)
+{
+	if (gained->cookies[1])
+		count(c, LISTENQ_COOKIES_VALID, gained->cookies[1]);
+	if (gained->cookies[2])
+		count(c, LISTENQ_COOKIES_INVALID, gained->cookies[2]);
 }
 
 /* --- events that need no comparison */
@@ -439,7 +297,7 @@ static __always_inline void count_queued(struct tcp_sock *tp, struct request_soc
 	if (!req)
 		return;
 
-	__u64 sent = LOAD_PROBED(((struct tcp_request_sock *)req)->snt_synack);
+	__u64 sent = READ((struct tcp_request_sock *)req, snt_synack);
 	__u64 now = bpf_ktime_get_ns();
 
 	if (sent && now > sent * 1000)
@@ -453,9 +311,9 @@ static __always_inline void count_queued(struct tcp_sock *tp, struct request_soc
  */
 static __always_inline void count_left(struct listenq_counts *c, struct tcp_sock *child)
 {
-	__u64 since = LOAD_PROBED(child->rcvq_space.time) * 1000;
+	__u64 since = READ(child, rcvq_space.time) * 1000;
 	__u64 now = bpf_ktime_get_ns();
-	__u8 state = LOAD_PROBED(SK(child).__sk_common.skc_state);
+	__u8 state = READ(child, inet_conn.icsk_inet.sk.__sk_common.skc_state);
 
 	count(c, LISTENQ_ACCEPTS, 1);
 	if (since)
@@ -529,21 +387,30 @@ static __always_inline struct moment *enter(struct tcp_sock *tp, __u32 what, __u
 
 	m->listener = (__u64)tp;
 	m->seen = seen;
-	find_mib(m, (__u64)LOAD(net->mib.net_statistics));
-	read_before(m, what);
+	m->mib = mib_of(m, (__u64)LOAD(net->mib.net_statistics));
+	read_losses(&m->before, m->mib, what);
 	return m;
 }
 
 /* The moment of the same packet; 0 when its entry was missed. */
-static __always_inline struct moment *leave(__u64 listener, __u32 what)
+static __always_inline struct moment *leave(__u64 listener)
 {
 	struct moment *m = this_moment();
 
 	if (!m || m->listener != listener)
 		return 0;
 	m->listener = 0;
-	read_gained(m, what);
 	return m;
+}
+
+/* What the packet lost, of what was read when it came. */
+static __always_inline struct losses losses_of(const struct moment *m, __u32 what)
+{
+	struct losses gained = {};
+
+	read_losses(&gained, m->mib, what);
+	take_away(&gained, &m->before, what);
+	return gained;
 }
 
 #define SYN_MIB (LOSSES | SYN_QUEUE | COOKIES_SENT)
@@ -564,13 +431,14 @@ static __always_inline void syn_enters(struct tcp_sock *tp)
 	struct moment *m = enter(tp, SYN_MIB, SEEN_SYN);
 
 	if (m && takes_fastopen(tp))
-		read_before(m, FASTOPEN);
+		read_losses(&m->before, m->mib, FASTOPEN);
 }
 
 static __always_inline void syn_leaves(struct tcp_sock *tp)
 {
-	struct moment *m = leave((__u64)tp, SYN_MIB);
+	struct moment *m = leave((__u64)tp);
 	struct listenq_counts *c = counts_of(tp);
+	struct losses gained;
 
 	if (!c)
 		return;
@@ -580,11 +448,15 @@ static __always_inline void syn_leaves(struct tcp_sock *tp)
 		return;
 	if (m->seen & SEEN_SYNACK)
 		count(c, LISTENQ_SYNACKS, 1);
-	count_syn_losses(c, m, tp);
+	gained = losses_of(m, SYN_MIB);
+	if (gained.drops)
+		count_syn_drops(c, &gained, reason_of(m, tp));
+	if (gained.cookies[0])
+		count(c, LISTENQ_COOKIES_SENT, gained.cookies[0]);
 	if (takes_fastopen(tp)) {
-		read_gained(m, FASTOPEN);
-		if (m->fastopen_overflows)
-			count(c, LISTENQ_FASTOPEN_OVERFLOWS, m->fastopen_overflows);
+		gained = losses_of(m, FASTOPEN);
+		if (gained.fastopen_overflows)
+			count(c, LISTENQ_FASTOPEN_OVERFLOWS, gained.fastopen_overflows);
 	}
 }
 
@@ -595,20 +467,21 @@ static __always_inline void ack_enters(struct tcp_sock *tp, __u32 flags)
 	struct moment *m = enter(tp, LOSSES, syn ? SEEN_AGAIN : 0);
 
 	if (m && defers_accept(tp))
-		read_before(m, DEFER);
+		read_losses(&m->before, m->mib, DEFER);
 }
 
 static __always_inline void ack_leaves(struct tcp_sock *tp)
 {
-	struct moment *m = leave((__u64)tp, LOSSES);
+	struct moment *m = leave((__u64)tp);
+	struct losses gained;
+	__u64 deferred = 0;
 
 	if (!m)
 		return;
+	gained = losses_of(m, LOSSES);
 	if (defers_accept(tp))
-		read_gained(m, DEFER);
-	else
-		m->defer_accept = 0;
-	if (!m->drops && !m->defer_accept && !(m->seen & SEEN_AGAIN))
+		deferred = losses_of(m, DEFER).defer_accept;
+	if (!gained.drops && !deferred && !(m->seen & SEEN_AGAIN))
 		return;
 
 	struct listenq_counts *c = counts_of(tp);
@@ -616,9 +489,9 @@ static __always_inline void ack_leaves(struct tcp_sock *tp)
 		return;
 	if (m->seen & SEEN_AGAIN)
 		count(c, LISTENQ_SYNS, 1);
-	count_ack_losses(c, m);
-	if (m->defer_accept)
-		count(c, LISTENQ_DROPS_DEFER_ACCEPT, m->defer_accept);
+	count_ack_drops(c, &gained);
+	if (deferred)
+		count(c, LISTENQ_DROPS_DEFER_ACCEPT, deferred);
 }
 
 /* cookie_v4_check(), cookie_v6_check(): an ACK that belongs to no request. */
@@ -629,19 +502,20 @@ static __always_inline void cookie_enters(struct tcp_sock *tp)
 
 static __always_inline void cookie_leaves(struct tcp_sock *tp)
 {
-	struct moment *m = leave((__u64)tp, LOSSES | COOKIES);
+	struct moment *m = leave((__u64)tp);
+	struct losses gained;
 
-	if (!m || !(m->drops | m->cookies[1] | m->cookies[2]))
+	if (!m)
+		return;
+	gained = losses_of(m, LOSSES | COOKIES);
+	if (!(gained.drops | gained.cookies[1] | gained.cookies[2]))
 		return;
 
 	struct listenq_counts *c = counts_of(tp);
 	if (!c)
 		return;
-	if (m->cookies[1])
-		count(c, LISTENQ_COOKIES_VALID, m->cookies[1]);
-	if (m->cookies[2])
-		count(c, LISTENQ_COOKIES_INVALID, m->cookies[2]);
-	count_ack_losses(c, m);
+	count_cookie_acks(c, &gained);
+	count_ack_drops(c, &gained);
 }
 
 /* tcp_req_err(): an ICMP error takes a request out of the SYN queue, which is a ListenDrop. */
@@ -657,22 +531,20 @@ static __always_inline void error_enters(struct request_sock *req)
 
 	m->listener = (__u64)tp;
 	m->seen = 0;
-	find_mib(m, (__u64)LOAD_PROBED(net->mib.net_statistics));
-	read_before(m, LOSSES);
+	m->mib = mib_of(m, (__u64)LOAD_PROBED(net->mib.net_statistics));
+	read_losses(&m->before, m->mib, LOSSES);
 }
 
 static __always_inline void error_leaves(__u64 listener)
 {
-	struct moment *m = leave(listener, LOSSES);
+	struct moment *m = leave(listener);
+	__u64 drops = m ? losses_of(m, LOSSES).drops : 0;
+	struct listenq_counts *c = drops ? counts_of_address(listener) : 0;
 
-	if (!m || !m->drops)
-		return;
-
-	struct listenq_counts *c = counts_of_address(listener);
 	if (!c)
 		return;
-	count(c, LISTENQ_DROPS, m->drops);
-	count(c, LISTENQ_DROPS_OTHER, m->drops);
+	count(c, LISTENQ_DROPS, drops);
+	count(c, LISTENQ_DROPS_OTHER, drops);
 }
 
 static __always_inline void route_leaves(int found)
@@ -798,7 +670,7 @@ static __always_inline struct tcp_sock *tcp_socket(struct sock *sk)
 
 	if (!sk)
 		return 0;
-	protocol = LOAD_PROBED(sk->sk_protocol);
+	protocol = READ(tp, inet_conn.icsk_inet.sk.sk_protocol);
 	if (protocol == IPPROTO_TCP)
 		return tp;
 	if (protocol != IPPROTO_MPTCP || !bpf_core_type_exists(struct mptcp_sock))
@@ -811,20 +683,21 @@ static __always_inline struct tcp_sock *tcp_socket(struct sock *sk)
 static __always_inline struct tcp_sock *socket_of(__u32 fd)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+	struct files_struct *open_files = READ(task, files);
+	struct fdtable *table = READ(open_files, fdt);
 
-	if (fd >= LOAD_PROBED(table->max_fds))
+	if (fd >= READ(table, max_fds))
 		return 0;
 
-	struct file **files = LOAD_PROBED(table->fd);
+	struct file **files = READ(table, fd);
 	struct file *file = 0;
 
 	bpf_probe_read_kernel(&file, sizeof(file), &files[fd]);
 	if (!file)
 		return 0;
 
-	struct socket *socket = LOAD_PROBED(file->private_data);
-	return tcp_socket(LOAD_PROBED(socket->sk));
+	struct socket *socket = READ(file, private_data);
+	return tcp_socket(READ(socket, sk));
 }
 
 /* --- reading */

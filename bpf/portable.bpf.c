@@ -54,78 +54,78 @@ struct tcp_header {
 	__u8 flags;
 };
 
-/* The counts of the listener that the pending packet came to, if it still is that one. */
-static __always_inline struct listenq_counts *pending_counts(struct moment *m)
+/* The counts of the listener that a packet came to, if that entry is still there. */
+static __always_inline struct listenq_counts *counts_of_packet(const struct moment *m)
 {
 	__u64 key = m->listener;
 	struct listenq_counts *c = bpf_map_lookup_elem(&listeners, &key);
 
-	if (!c || c->since_ns != m->since_ns)
-		c = leftover_of(m->netns);
-	if (!c)
-		lose(LISTENQ_LOST_NAMESPACE_TABLE);
-	return c;
+	return c && c->since_ns == m->since_ns ? c : 0;
 }
 
-static __always_inline enum listenq_counter portable_reason(struct moment *m)
+static __always_inline void settle_syn(struct listenq_counts *c, const struct moment *m,
+				       const struct losses *gained)
 {
-	return m->seen & SEEN_CROWDED ? LISTENQ_DROPS_MAX_SYN_BACKLOG : LISTENQ_DROPS_OTHER;
-}
+	const int again = m->seen & SEEN_AGAIN;
+	const int first = !(m->seen & SEEN_SETTLED);
 
-static __always_inline void settle_syn(struct listenq_counts *c, struct moment *m)
-{
-	if (m->drops) {
-		count(c, LISTENQ_DROPS, m->drops);
-		/* It was counted as answered when it came. */
-		if (!(m->seen & SEEN_AGAIN))
-			count(c, LISTENQ_SYNACKS, -m->drops);
-		if (m->overflows)
-			count(c, LISTENQ_OVERFLOWS_SYN, m->overflows);
-		else if (m->syn_queue_full)
-			count(c, LISTENQ_DROPS_SYN_QUEUE_FULL, m->syn_queue_full);
-		else
-			count(c, portable_reason(m), m->drops);
-	} else if (!(m->seen & SEEN_AGAIN) && !m->cookies[0]) {
-		raise_peak(c->syn_queue_peak, m->syn_queue_len + 1);
+	if (first)
+		count(c, LISTENQ_SYNS, 1);
+	if (gained->drops) {
+		count_syn_drops(c, gained,
+				m->seen & SEEN_CROWDED ? LISTENQ_DROPS_MAX_SYN_BACKLOG
+						       : LISTENQ_DROPS_OTHER);
+		/* It looked answered the first time. */
+		if (!first && !again)
+			count(c, LISTENQ_SYNACKS, -gained->drops);
+	} else if (first && !again) {
+		count(c, LISTENQ_SYNACKS, 1);
+		if (!gained->cookies[0])
+			raise_peak(c->syn_queue_peak, m->syn_queue_len + 1);
 	}
-	if (m->cookies[0])
-		count(c, LISTENQ_COOKIES_SENT, m->cookies[0]);
-	if (m->fastopen_overflows)
-		count(c, LISTENQ_FASTOPEN_OVERFLOWS, m->fastopen_overflows);
+	if (gained->cookies[0])
+		count(c, LISTENQ_COOKIES_SENT, gained->cookies[0]);
+	if (gained->fastopen_overflows)
+		count(c, LISTENQ_FASTOPEN_OVERFLOWS, gained->fastopen_overflows);
 }
 
-static __always_inline void settle_ack(struct listenq_counts *c, struct moment *m)
+static __always_inline void settle_ack(struct listenq_counts *c, const struct losses *gained)
 {
-	if (m->cookies[1])
-		count(c, LISTENQ_COOKIES_VALID, m->cookies[1]);
-	if (m->cookies[2])
-		count(c, LISTENQ_COOKIES_INVALID, m->cookies[2]);
-	if (m->defer_accept)
-		count(c, LISTENQ_DROPS_DEFER_ACCEPT, m->defer_accept);
-	count_ack_losses(c, m);
+	count_cookie_acks(c, gained);
+	if (gained->defer_accept)
+		count(c, LISTENQ_DROPS_DEFER_ACCEPT, gained->defer_accept);
+	count_ack_drops(c, gained);
 }
 
-/* What became of a packet; `m` is the settler's own. */
-static __always_inline void give_out(struct moment *m)
+/* More than one packet can cause: the namespace is gone, and its memory is another's. */
+static __always_inline int is_too_much(const struct losses *gained)
 {
-	struct listenq_counts *c;
+	return gained->drops > MOST_PER_PACKET || gained->overflows > MOST_PER_PACKET ||
+	       gained->syn_queue_full > MOST_PER_PACKET || gained->cookies[0] > MOST_PER_PACKET ||
+	       gained->cookies[1] > MOST_PER_PACKET || gained->cookies[2] > MOST_PER_PACKET ||
+	       gained->fastopen_overflows > MOST_PER_PACKET ||
+	       gained->defer_accept > MOST_PER_PACKET;
+}
 
-	read_gained(m, ALL_MIB);
-	/* More than one packet can cause: the namespace is gone, and its memory is another's. */
-	if (m->drops > MOST_PER_PACKET || m->overflows > MOST_PER_PACKET ||
-	    m->syn_queue_full > MOST_PER_PACKET || m->cookies[0] > MOST_PER_PACKET ||
-	    m->cookies[1] > MOST_PER_PACKET || m->cookies[2] > MOST_PER_PACKET ||
-	    m->fastopen_overflows > MOST_PER_PACKET || m->defer_accept > MOST_PER_PACKET) {
+/* What became of a packet. Returns its listener's counts when they are still there. */
+static __always_inline struct listenq_counts *give_out(const struct moment *m,
+						       const struct losses *now)
+{
+	struct losses gained = *now;
+	struct listenq_counts *own = counts_of_packet(m);
+	struct listenq_counts *c = own ? own : leftover_of(m->netns);
+
+	take_away(&gained, &m->before, ALL_MIB);
+	if (is_too_much(&gained)) {
 		lose(LISTENQ_LOST_UNSETTLED);
-		return;
+	} else if (!c) {
+		lose(LISTENQ_LOST_NAMESPACE_TABLE);
+	} else if (m->seen & SEEN_SYN) {
+		settle_syn(c, m, &gained);
+	} else {
+		settle_ack(c, &gained);
 	}
-	c = pending_counts(m);
-	if (!c)
-		return;
-	if (m->seen & SEEN_SYN)
-		settle_syn(c, m);
-	else
-		settle_ack(c, m);
+	return own;
 }
 
 /*
@@ -137,11 +137,27 @@ static __always_inline int take_packet(struct moment *m, __u64 number)
 	return number && __sync_val_compare_and_swap(&m->packet, number, 0) == number;
 }
 
-/* The packet that this CPU handled last. */
-static __always_inline void settle(struct moment *m)
+/*
+ * Settles the packet that this CPU handled last, by what the MIB has now: at once what it has
+ * before the next one, for `tp`, unless that counts elsewhere. Returns the counts of `tp`.
+ */
+static __always_inline struct listenq_counts *settle(struct moment *m, struct tcp_sock *tp)
 {
+	struct net *net = SK(tp).__sk_common.skc_net.net;
+	const __u64 mib = mib_of(m, (__u64)net->mib.net_statistics);
+	struct listenq_counts *c = 0;
+	struct losses now = {};
+
+	if (m->mib)
+		read_losses(&now, m->mib, ALL_MIB);
 	if (take_packet(m, m->packet))
-		give_out(m);
+		c = give_out(m, &now);
+	if (m->mib != mib) {
+		read_losses(&now, mib, ALL_MIB);
+		m->mib = mib;
+	}
+	m->before = now;
+	return c && m->listener == (__u64)tp ? c : counts_of(tp);
 }
 
 struct closing {
@@ -154,14 +170,16 @@ static long settle_of_cpu(__u32 cpu, struct closing *closing)
 	__u32 zero = 0;
 	struct moment *m = bpf_map_lookup_percpu_elem(&moments, &zero, cpu);
 	struct moment copy;
+	struct losses now = {};
 
 	if (!m)
 		return 1;
 	if (m->listener != closing->listener || !m->packet)
 		return 0;
 	bpf_probe_read_kernel(&copy, sizeof(copy), m);
+	read_losses(&now, copy.mib, ALL_MIB);
 	if (take_packet(m, copy.packet))
-		give_out(&copy);
+		give_out(&copy, &now);
 	return 0;
 }
 
@@ -173,17 +191,23 @@ static __always_inline void settle_everywhere(struct tcp_sock *tp)
 	bpf_loop(MAX_CPUS, settle_of_cpu, &closing, 0);
 }
 
-/* Finds the TCP header behind the IP header at the start of the data; its offset, or 0. */
+/*
+ * Finds the TCP header behind the IP header at the start of the data; its offset, or 0. The usual
+ * headers are short, and in the packet's first piece.
+ */
 static __always_inline __u32 transport_offset(struct __sk_buff *skb)
 {
-	__u8 first = 0;
+	__u8 *data = (__u8 *)(long)skb->data;
 	__u8 next = 0;
 	__u32 offset = 40;
 
-	if (skb->protocol == bpf_htons(ETH_P_IP))
-		return bpf_skb_load_bytes(skb, 0, &first, 1) ? 0 : (first & 15u) * 4;
-	if (skb->protocol != bpf_htons(ETH_P_IPV6) || bpf_skb_load_bytes(skb, 6, &next, 1))
+	if (data + 20 > (__u8 *)(long)skb->data_end)
 		return 0;
+	if (skb->protocol == bpf_htons(ETH_P_IP))
+		return (data[0] & 15u) * 4;
+	if (skb->protocol != bpf_htons(ETH_P_IPV6))
+		return 0;
+	next = data[6];
 #pragma unroll
 	for (int i = 0; i < MAX_EXTENSIONS; i++) {
 		__u8 head[2] = {};
@@ -207,7 +231,7 @@ static __always_inline __u32 transport_offset(struct __sk_buff *skb)
 }
 
 /* Whether the SYN queue holds a request of this peer: then this SYN is a repetition. */
-static __always_inline int is_repetition(struct __sk_buff *skb, const struct tcp_header *tcp)
+static __always_inline int is_repetition(struct __sk_buff *skb, const __be16 *ports)
 {
 	struct bpf_sock_tuple tuple = {};
 	struct bpf_sock *found;
@@ -216,14 +240,14 @@ static __always_inline int is_repetition(struct __sk_buff *skb, const struct tcp
 	if (skb->protocol == bpf_htons(ETH_P_IP)) {
 		if (bpf_skb_load_bytes(skb, 12, &tuple.ipv4.saddr, 8))
 			return 0;
-		tuple.ipv4.sport = tcp->source;
-		tuple.ipv4.dport = tcp->dest;
+		tuple.ipv4.sport = ports[0];
+		tuple.ipv4.dport = ports[1];
 		found = bpf_skc_lookup_tcp(skb, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
 	} else {
 		if (bpf_skb_load_bytes(skb, 8, &tuple.ipv6.saddr, 32))
 			return 0;
-		tuple.ipv6.sport = tcp->source;
-		tuple.ipv6.dport = tcp->dest;
+		tuple.ipv6.sport = ports[0];
+		tuple.ipv6.dport = ports[1];
 		found = bpf_skc_lookup_tcp(skb, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS, 0);
 	}
 	if (!found)
@@ -233,7 +257,7 @@ static __always_inline int is_repetition(struct __sk_buff *skb, const struct tcp
 	return repeated;
 }
 
-static __always_inline __u32 kind_of(struct __sk_buff *skb)
+static __always_inline __u32 kind_of(struct __sk_buff *skb, __u32 syn_queue_len)
 {
 	struct tcp_header tcp = {};
 	__u32 offset = transport_offset(skb);
@@ -242,7 +266,7 @@ static __always_inline __u32 kind_of(struct __sk_buff *skb)
 		return 0;
 	if ((tcp.flags & (TCPHDR_SYN | TCPHDR_ACK | TCPHDR_RST)) != TCPHDR_SYN)
 		return 0;
-	return is_repetition(skb, &tcp) ? SEEN_SYN | SEEN_AGAIN : SEEN_SYN;
+	return syn_queue_len && is_repetition(skb, &tcp.source) ? SEEN_SYN | SEEN_AGAIN : SEEN_SYN;
 }
 
 /* The last rule for a SYN, which the MIB has no counter for: 3/4 of tcp_max_syn_backlog in use. */
@@ -254,27 +278,21 @@ static __always_inline int is_crowded(struct tcp_sock *tp, __u32 held)
 	return net->ipv4.sysctl_tcp_syncookies == 0 && most - (int)held < (most >> 2);
 }
 
-static __always_inline void begin(struct moment *m, struct __sk_buff *skb, struct tcp_sock *tp)
+static __always_inline void begin(struct moment *m, struct __sk_buff *skb, struct tcp_sock *tp,
+				  struct listenq_counts *c)
 {
 	struct net *net = SK(tp).__sk_common.skc_net.net;
-	struct listenq_counts *c = counts_of(tp);
 
-	m->seen = kind_of(skb);
+	m->syn_queue_len = (__u32)tp->inet_conn.icsk_accept_queue.qlen.counter;
+	m->seen = kind_of(skb, m->syn_queue_len);
 	m->netns = net->ns.inum;
 	m->since_ns = c ? c->since_ns : 0;
-	m->syn_queue_len = (__u32)tp->inet_conn.icsk_accept_queue.qlen.counter;
 	if (m->seen & SEEN_SYN) {
 		if (is_crowded(tp, m->syn_queue_len))
 			m->seen |= SEEN_CROWDED;
-		if (c) {
-			count(c, LISTENQ_SYNS, 1);
+		if (c)
 			raise_peak(c->syn_queue_peak, m->syn_queue_len);
-			if (!(m->seen & SEEN_AGAIN))
-				count(c, LISTENQ_SYNACKS, 1);
-		}
 	}
-	find_mib(m, (__u64)net->mib.net_statistics);
-	read_before(m, ALL_MIB);
 	m->listener = (__u64)tp;
 	*(volatile __u64 *)&m->packet = ++m->packets;
 }
@@ -294,8 +312,7 @@ int packet(struct __sk_buff *skb)
 		return 1;
 	/* `settle_now` may interrupt this, and must find nothing half done. */
 	*(volatile __u32 *)&m->busy = 1;
-	settle(m);
-	begin(m, skb, tp);
+	begin(m, skb, tp, settle(m, tp));
 	*(volatile __u32 *)&m->busy = 0;
 	return 1;
 }
@@ -305,16 +322,20 @@ SEC("raw_tp")
 int settle_now(void *ctx)
 {
 	struct moment *m = this_moment();
+	struct losses now = {};
 
-	if (m && !*(volatile __u32 *)&m->busy) {
-		/* The packet may be under way still: what it does from now on is settled later. */
-		const __u64 number = m->packet;
+	if (!m || *(volatile __u32 *)&m->busy)
+		return 0;
 
-		if (take_packet(m, number)) {
-			give_out(m);
-			read_before(m, ALL_MIB);
-			*(volatile __u64 *)&m->packet = number;
-		}
+	/* The packet may be under way still: what it does from now on is settled later. */
+	const __u64 number = m->packet;
+
+	read_losses(&now, m->mib, ALL_MIB);
+	if (take_packet(m, number)) {
+		give_out(m, &now);
+		m->before = now;
+		m->seen |= SEEN_SETTLED;
+		*(volatile __u64 *)&m->packet = number;
 	}
 	return 0;
 }

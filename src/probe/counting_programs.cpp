@@ -179,6 +179,7 @@ struct KernelTypes {
   std::optional<MibIndexes> mib;
   std::uint32_t route_arguments = 0;
   std::uint32_t conn_request = 0;        ///< the type id of tcp_conn_request(); 0: none
+  bool typed_reads = false;              ///< has bpf_rdonly_cast()
   std::set<std::string_view> functions;  ///< of those that the programs name
 };
 
@@ -190,6 +191,7 @@ std::optional<KernelTypes> kernel_types() {
   found.route_arguments = arguments_of(*types, "tcp_v4_route_req");
   const int id = btf__find_by_name_kind(types.get(), "tcp_conn_request", BTF_KIND_FUNC);
   found.conn_request = id > 0 ? static_cast<std::uint32_t>(id) : 0;
+  found.typed_reads = is_in(*types, "bpf_rdonly_cast");
   const auto look_for = [&](std::span<const Program> programs) {
     for (const Program& program : programs) {
       if (program.function == nullptr || found.functions.contains(program.function)) continue;
@@ -341,6 +343,7 @@ std::string Attached<Skeleton>::load(const KernelTypes& types, const KernelFacts
   constants.listenq_mib_fastopen_overflows = mib.fastopen_overflows;
   constants.listenq_mib_defer_accept = mib.defer_accept;
   constants.listenq_cookie_helper = facts[Feature::cookie_helper].have ? 1 : 0;
+  constants.listenq_typed_reads = types.typed_reads ? 1 : 0;
   if constexpr (std::is_same_v<Skeleton, fentry_bpf>) {
     constants.listenq_route_arguments = types.route_arguments;
   }
