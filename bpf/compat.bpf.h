@@ -25,26 +25,6 @@
 #define SK(tp) ((tp)->inet_conn.icsk_inet.sk)
 
 /*
- * How the kernel's memory is read. LOAD follows a pointer whose type the kernel vouches for;
- * programs whose pointers are mere numbers (kprobes) define LISTENQ_PROBED, and read by helper.
- * LOAD_PROBED is for what the kernel's type does not cover: a field behind the end of the declared
- * struct.
- */
-#define LOAD_PROBED(e)                                                                             \
-	({                                                                                         \
-		typeof(e) __value;                                                                 \
-		bpf_probe_read_kernel((void *)&__value, sizeof(__value), (const void *)&(e));      \
-		__value;                                                                           \
-	})
-
-#ifdef LISTENQ_PROBED
-#define LOAD(e) LOAD_PROBED(e)
-#else
-#define LISTENQ_DIRECT
-#define LOAD(e) (e)
-#endif
-
-/*
  * Since 6.2 (a35b9af4ec2c) any address can be read through as a pointer to a given type: a load
  * that faults yields 0, at the price of a few instructions, where bpf_probe_read_kernel() is a call
  * of some sixty. Set by user space where the kernel's BTF has the function; where it has not the
@@ -56,16 +36,47 @@ extern void *bpf_rdonly_cast(const void *address, __u32 type) __ksym __weak;
 
 #define TYPED(p) ((typeof(p))bpf_rdonly_cast((p), bpf_core_type_id_kernel(typeof(*(p)))))
 
+/*
+ * How the kernel's memory is read. LOAD follows a pointer whose type the kernel vouches for, as
+ * that of LISTENER(); programs whose pointers are mere numbers (kprobes) define LISTENQ_PROBED, and
+ * read by helper where there are no typed reads. READ follows any pointer. LOAD_PROBED is for what
+ * is seldom read and not covered by the kernel's type.
+ */
+#define LOAD_PROBED(e)                                                                             \
+	({                                                                                         \
+		typeof(e) __value;                                                                 \
+		bpf_probe_read_kernel((void *)&__value, sizeof(__value), (const void *)&(e));      \
+		__value;                                                                           \
+	})
+
 #define READ(p, member)                                                                            \
 	({                                                                                         \
 		typeof((p)->member) __read;                                                        \
 		if (listenq_typed_reads)                                                           \
 			__read = TYPED(p)->member;                                                 \
 		else                                                                               \
-			bpf_probe_read_kernel((void *)&__read, sizeof(__read),                     \
-					      (const void *)&(p)->member);                         \
+			__read = LOAD_PROBED((p)->member);                                         \
 		__read;                                                                            \
 	})
+
+#ifdef LISTENQ_PROBED
+#define LOAD(e)                                                                                    \
+	({                                                                                         \
+		typeof(e) __load;                                                                  \
+		if (listenq_typed_reads)                                                           \
+			__load = (e);                                                              \
+		else                                                                               \
+			__load = LOAD_PROBED(e);                                                   \
+		__load;                                                                            \
+	})
+#define LISTENER(sk)                                                                               \
+	(listenq_typed_reads ? TYPED((struct tcp_sock *)(sk)) : (struct tcp_sock *)(sk))
+#else
+#define LISTENQ_DIRECT
+#define LOAD(e) (e)
+#define LISTENER(sk)                                                                               \
+	(listenq_typed_reads ? TYPED((struct tcp_sock *)(sk)) : bpf_skc_to_tcp_sock(sk))
+#endif
 
 /*
  * Set by user space after trying: bpf_get_socket_cookie() in tracing programs came with 5.12

@@ -245,20 +245,14 @@ static __always_inline void count_cookie_acks(struct listenq_counts *c, const st
 
 static __always_inline struct tcp_sock *listener_of(struct request_sock *req)
 {
-	return (struct tcp_sock *)LOAD_PROBED(req->__req_common.skc_listener);
+	return (struct tcp_sock *)READ(req, __req_common.skc_listener);
 }
 
 static __always_inline __u32 tcp_flags(struct sk_buff *skb)
 {
 	struct tcp_skb_cb *cb = (struct tcp_skb_cb *)&skb->cb;
 
-	if (bpf_core_field_size(cb->tcp_flags) == 1) {
-		__u8 flags = 0;
-
-		bpf_probe_read_kernel(&flags, 1, &cb->tcp_flags);
-		return flags;
-	}
-	return LOAD_PROBED(cb->tcp_flags);
+	return READ(cb, tcp_flags);
 }
 
 /* A connection opened by Fast Open stands in for the listener in the tracepoint: ask the request.

@@ -12,7 +12,7 @@ const volatile __u32 listenq_route_arguments = 3;
 SEC("fentry/tcp_conn_request")
 int BPF_PROG(syn_in, void *ops, void *af_ops, struct sock *sk)
 {
-	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct tcp_sock *tp = LISTENER(sk);
 
 	if (tp)
 		syn_enters(tp);
@@ -22,7 +22,7 @@ int BPF_PROG(syn_in, void *ops, void *af_ops, struct sock *sk)
 SEC("fexit/tcp_conn_request")
 int BPF_PROG(syn_out, void *ops, void *af_ops, struct sock *sk)
 {
-	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct tcp_sock *tp = LISTENER(sk);
 
 	if (tp)
 		syn_leaves(tp);
@@ -77,7 +77,7 @@ int synack(__u64 *ctx)
 SEC("fentry/tcp_check_req")
 int BPF_PROG(ack_in, struct sock *sk, struct sk_buff *skb, void *req, __u64 fastopen)
 {
-	struct tcp_sock *tp = IS_TRUE(fastopen) ? 0 : bpf_skc_to_tcp_sock(sk);
+	struct tcp_sock *tp = IS_TRUE(fastopen) ? 0 : LISTENER(sk);
 
 	if (tp)
 		ack_enters(tp, tcp_flags(skb));
@@ -87,7 +87,7 @@ int BPF_PROG(ack_in, struct sock *sk, struct sk_buff *skb, void *req, __u64 fast
 SEC("fexit/tcp_check_req")
 int BPF_PROG(ack_out, struct sock *sk, struct sk_buff *skb, void *req, __u64 fastopen)
 {
-	struct tcp_sock *tp = IS_TRUE(fastopen) ? 0 : bpf_skc_to_tcp_sock(sk);
+	struct tcp_sock *tp = IS_TRUE(fastopen) ? 0 : LISTENER(sk);
 
 	if (tp)
 		ack_leaves(tp);
@@ -97,7 +97,7 @@ int BPF_PROG(ack_out, struct sock *sk, struct sk_buff *skb, void *req, __u64 fas
 SEC("fentry/cookie_v4_check")
 int BPF_PROG(cookie_v4_in, struct sock *sk)
 {
-	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct tcp_sock *tp = LISTENER(sk);
 
 	if (tp)
 		cookie_enters(tp);
@@ -107,7 +107,7 @@ int BPF_PROG(cookie_v4_in, struct sock *sk)
 SEC("fexit/cookie_v4_check")
 int BPF_PROG(cookie_v4_out, struct sock *sk)
 {
-	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct tcp_sock *tp = LISTENER(sk);
 
 	if (tp)
 		cookie_leaves(tp);
@@ -117,7 +117,7 @@ int BPF_PROG(cookie_v4_out, struct sock *sk)
 SEC("fentry/cookie_v6_check")
 int BPF_PROG(cookie_v6_in, struct sock *sk)
 {
-	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct tcp_sock *tp = LISTENER(sk);
 
 	if (tp)
 		cookie_enters(tp);
@@ -127,7 +127,7 @@ int BPF_PROG(cookie_v6_in, struct sock *sk)
 SEC("fexit/cookie_v6_check")
 int BPF_PROG(cookie_v6_out, struct sock *sk)
 {
-	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct tcp_sock *tp = LISTENER(sk);
 
 	if (tp)
 		cookie_leaves(tp);
@@ -152,7 +152,7 @@ SEC("fexit/inet_csk_reqsk_queue_add")
 int BPF_PROG(queued, struct sock *sk, struct request_sock *req, struct sock *child,
 	     struct sock *added)
 {
-	struct tcp_sock *tp = added ? bpf_skc_to_tcp_sock(sk) : 0;
+	struct tcp_sock *tp = added ? LISTENER(sk) : 0;
 
 	if (tp)
 		count_queued(tp, req, ends_handshake(tp, child->__sk_common.skc_state));
@@ -170,7 +170,7 @@ SEC("fexit/inet_csk_complete_hashdance")
 int BPF_PROG(complete_out, struct sock *sk, struct sock *child, struct request_sock *req, __u64 own,
 	     struct sock *completed)
 {
-	struct tcp_sock *tp = completed ? bpf_skc_to_tcp_sock(sk) : 0;
+	struct tcp_sock *tp = completed ? LISTENER(sk) : 0;
 
 	if (tp)
 		completion_leaves(tp, req);

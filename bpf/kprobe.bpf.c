@@ -14,7 +14,7 @@
 SEC("kprobe/tcp_conn_request")
 int syn_in(struct pt_regs *ctx)
 {
-	syn_enters((struct tcp_sock *)PT_REGS_PARM3(ctx));
+	syn_enters(LISTENER(PT_REGS_PARM3(ctx)));
 	return 0;
 }
 
@@ -24,7 +24,7 @@ int syn_out(struct pt_regs *ctx)
 	struct moment *m = this_moment();
 
 	if (m && m->listener)
-		syn_leaves((struct tcp_sock *)m->listener);
+		syn_leaves(LISTENER(m->listener));
 	return 0;
 }
 
@@ -62,7 +62,7 @@ int ack_in(struct pt_regs *ctx)
 	const bool fastopen = PT_REGS_PARM4(ctx) & 0xff;
 
 	if (!fastopen)
-		ack_enters((struct tcp_sock *)PT_REGS_PARM1(ctx),
+		ack_enters(LISTENER(PT_REGS_PARM1(ctx)),
 			   tcp_flags((struct sk_buff *)PT_REGS_PARM2(ctx)));
 	return 0;
 }
@@ -73,14 +73,14 @@ int ack_out(struct pt_regs *ctx)
 	struct moment *m = this_moment();
 
 	if (m && m->listener)
-		ack_leaves((struct tcp_sock *)m->listener);
+		ack_leaves(LISTENER(m->listener));
 	return 0;
 }
 
 SEC("kprobe/cookie_v4_check")
 int cookie_v4_in(struct pt_regs *ctx)
 {
-	cookie_enters((struct tcp_sock *)PT_REGS_PARM1(ctx));
+	cookie_enters(LISTENER(PT_REGS_PARM1(ctx)));
 	return 0;
 }
 
@@ -90,14 +90,14 @@ int cookie_v4_out(struct pt_regs *ctx)
 	struct moment *m = this_moment();
 
 	if (m && m->listener)
-		cookie_leaves((struct tcp_sock *)m->listener);
+		cookie_leaves(LISTENER(m->listener));
 	return 0;
 }
 
 SEC("kprobe/cookie_v6_check")
 int cookie_v6_in(struct pt_regs *ctx)
 {
-	cookie_enters((struct tcp_sock *)PT_REGS_PARM1(ctx));
+	cookie_enters(LISTENER(PT_REGS_PARM1(ctx)));
 	return 0;
 }
 
@@ -107,7 +107,7 @@ int cookie_v6_out(struct pt_regs *ctx)
 	struct moment *m = this_moment();
 
 	if (m && m->listener)
-		cookie_leaves((struct tcp_sock *)m->listener);
+		cookie_leaves(LISTENER(m->listener));
 	return 0;
 }
 
@@ -138,7 +138,7 @@ int queue_in(struct pt_regs *ctx)
 		return 0;
 	m->queued_on = PT_REGS_PARM1(ctx);
 	m->queued_request = PT_REGS_PARM2(ctx);
-	m->queued_state = LOAD(child->__sk_common.skc_state);
+	m->queued_state = READ(child, __sk_common.skc_state);
 	return 0;
 }
 
@@ -150,7 +150,7 @@ int queue_out(struct pt_regs *ctx)
 
 	if (!m || !m->queued_on)
 		return 0;
-	tp = (struct tcp_sock *)m->queued_on;
+	tp = LISTENER(m->queued_on);
 	m->queued_on = 0;
 	if (PT_REGS_RC(ctx))
 		count_queued(tp, (struct request_sock *)m->queued_request,
@@ -177,7 +177,7 @@ int complete_out(struct pt_regs *ctx)
 	struct moment *m = this_moment();
 
 	if (m && m->completed_on && PT_REGS_RC(ctx))
-		completion_leaves((struct tcp_sock *)m->completed_on,
+		completion_leaves(LISTENER(m->completed_on),
 				  (struct request_sock *)m->completed_request);
 	return 0;
 }
@@ -188,10 +188,10 @@ int complete_out(struct pt_regs *ctx)
  */
 static __always_inline void request_freed(struct request_sock *req)
 {
-	struct sock *child = LOAD(req->sk);
+	struct sock *child = READ(req, sk);
 	struct tcp_sock *tp = listener_of(req);
 
-	if (!child || !tp || LOAD(SK(tp).__sk_common.skc_state) != TCP_LISTEN)
+	if (!child || !tp || READ(tp, inet_conn.icsk_inet.sk.__sk_common.skc_state) != TCP_LISTEN)
 		return;
 
 	struct listenq_counts *c = counts_of(tp);
@@ -240,7 +240,7 @@ int request_timer_out(struct pt_regs *ctx)
 SEC("kprobe/inet_csk_listen_stop")
 int listener_closes(struct pt_regs *ctx)
 {
-	count_closed((struct tcp_sock *)PT_REGS_PARM1(ctx));
+	count_closed(LISTENER(PT_REGS_PARM1(ctx)));
 	return 0;
 }
 

@@ -347,7 +347,7 @@ int BPF_PROG(data_ready, struct sock *sk)
 	if (sk->__sk_common.skc_state != TCP_LISTEN || sk->sk_protocol != IPPROTO_TCP)
 		return 0;
 
-	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct tcp_sock *tp = LISTENER(sk);
 	struct moment *m = this_moment();
 
 	if (!tp || !m)

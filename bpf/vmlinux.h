@@ -232,7 +232,7 @@ struct sk_buff {
 };
 
 struct tcp_skb_cb {
-	__u16 tcp_flags; /* u8 before 6.16 */
+	__u8 tcp_flags; /* two bytes since 6.16: the lower has the flags that are asked for here */
 };
 
 /* inet_csk_accept() has two arguments where this exists (6.10), four before. */

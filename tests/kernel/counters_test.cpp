@@ -234,13 +234,13 @@ class Peaks : public Counters {
         EXPECT_EQ(after.value(peak, Json()), 0) << "long after";
         uint64_t longest = 0;
         uint64_t highest = 0;
-        for (const Json& document : watch->since(marks[watch->backend()])) {
+        watch->each_since(marks[watch->backend()], [&](const Json& document) {
           const Json one = row(document);
           ASSERT_FALSE(one.is_null());
           longest = std::max(longest, one.value(length, uint64_t{0}));
           ASSERT_TRUE(one.value(peak, Json()).is_number()) << one.value(peak, Json()).dump();
           highest = std::max(highest, one.at(peak).get<uint64_t>());
-        }
+        });
         EXPECT_EQ(highest, most) << peak;
         if (longest == 0) seen[watch->backend()] = true;
         between = between && seen[watch->backend()];

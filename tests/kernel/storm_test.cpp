@@ -51,10 +51,11 @@ class StormTest : public KernelTest, public ::testing::WithParamInterface<std::s
   // others may be busy, too; so those of all documents are taken.
   static Json with_all_closed(Watch& watch, Json document) {
     std::map<std::pair<Json, Json>, Json> closed;
-    std::vector<Json> documents = watch.since(0);
-    documents.push_back(document);
-    for (const Json& one : documents)
+    const auto take = [&](const Json& one) {
       for (const Json& row : one.at("closed")) closed[{row.at("netns"), row.at("cookie")}] = row;
+    };
+    watch.each_since(0, take);
+    take(document);
     document["closed"] = Json::array();
     for (auto& [identity, row] : closed) document["closed"].push_back(std::move(row));
     return document;

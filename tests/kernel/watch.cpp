@@ -15,7 +15,9 @@
 namespace lqtest {
 namespace {
 
+// Three of these watch through a whole run, in guests with little memory.
 constexpr size_t kLinesKept = 200;
+constexpr size_t kBytesKept = 32UL * 1024 * 1024;
 
 std::chrono::milliseconds patience() {
   return is_emulated() ? std::chrono::seconds(120) : std::chrono::seconds(60);
@@ -109,9 +111,13 @@ Watch::~Watch() {
 void Watch::read_all() {
   while (auto line = program_->read_line()) {
     const std::lock_guard<std::mutex> lock(mutex_);
+    bytes_kept_ += line->size();
     lines_.push_back(std::move(*line));
     ++arrived_count_;
-    if (lines_.size() > kLinesKept) lines_.pop_front();
+    while (lines_.size() > kLinesKept || (lines_.size() > 1 && bytes_kept_ > kBytesKept)) {
+      bytes_kept_ -= lines_.front().size();
+      lines_.pop_front();
+    }
     arrived_.notify_all();
   }
   const std::lock_guard<std::mutex> lock(mutex_);
@@ -143,13 +149,19 @@ Json Watch::next() {
   return line ? Json::parse(*line, nullptr, false) : Json();
 }
 
-std::vector<Json> Watch::since(uint64_t mark) {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  const uint64_t first = arrived_count_ - lines_.size();
-  std::vector<Json> documents;
-  for (uint64_t i = std::max(mark, first); i < arrived_count_; ++i)
-    documents.push_back(Json::parse(lines_[i - first], nullptr, false));
-  return documents;
+void Watch::each_since(uint64_t mark, const std::function<void(const Json&)>& take) {
+  const uint64_t end = count();
+  while (mark < end) {
+    std::string line;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      const uint64_t first = arrived_count_ - lines_.size();
+      mark = std::max(mark, first);
+      line = lines_[mark - first];
+    }
+    take(Json::parse(line, nullptr, false));
+    ++mark;
+  }
 }
 
 Json Watch::settled(const std::set<uint64_t>& netns) {

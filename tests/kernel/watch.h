@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -53,8 +54,9 @@ class Watch {
   // The next whole document after those that were there at the call; null when the tool ended or
   // nothing comes.
   Json next();
-  // All of them that came since `mark` (a former value of count()), oldest first.
-  std::vector<Json> since(uint64_t mark);
+  // Shows all of them that came since `mark` (a former value of count()) and are kept, oldest
+  // first; one at a time, because a document may be as large as a thousand closed listeners.
+  void each_since(uint64_t mark, const std::function<void(const Json&)>& take);
   [[nodiscard]] uint64_t count();
   // The first of two successive documents that say the same about these namespaces, of those begun
   // after the call.
@@ -75,6 +77,7 @@ class Watch {
   std::mutex mutex_;
   std::condition_variable arrived_;
   std::deque<std::string> lines_;
+  size_t bytes_kept_ = 0;
   uint64_t arrived_count_ = 0;
   bool ended_ = false;
   std::thread reader_;
