@@ -40,14 +40,18 @@ struct moment {
 	__u32 timeouts;
 	__u32 seen; /* SEEN_* */
 	/* Portable only, where a packet is settled later. */
-	__u64 packet;  /* its number; 0: it is settled */
-	__u64 packets; /* how many there were */
+	struct losses before_rest; /* of a packet with SETTLED_ONCE, instead of `before` */
+	__u64 packet;		   /* its number; 0: it is settled */
+	__u64 packets;		   /* how many there were */
 	__u64 since_ns;
 	__u32 netns;
 	__u32 syn_queue_len;
 	__u32 busy;
 	__u32 more_padding;
 };
+
+/* In a packet's number: it was settled, and perhaps had not ended by then. */
+#define SETTLED_ONCE (1ULL << 63)
 
 #define TCPHDR_SYN 0x02u
 #define TCPHDR_RST 0x04u
@@ -59,7 +63,6 @@ struct moment {
 #define SEEN_SYN      8u  /* the packet is a SYN */
 #define SEEN_AGAIN    16u /* it is the repetition of one */
 #define SEEN_CROWDED  32u /* 3/4 of tcp_max_syn_backlog were in use */
-#define SEEN_SETTLED  64u /* it was settled once, and may not have ended by then */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -54,26 +54,61 @@ struct tcp_header {
 	__u8 flags;
 };
 
-/* The counts of the listener that a packet came to, if that entry is still there. */
-static __always_inline struct listenq_counts *counts_of_packet(const struct moment *m)
-{
-	__u64 key = m->listener;
-	struct listenq_counts *c = bpf_map_lookup_elem(&listeners, &key);
+/* What is remembered of a packet until it is settled. */
+struct pending {
+	__u64 number;
+	__u64 listener;
+	__u64 mib;
+	__u64 since_ns;
+	__u32 netns;
+	__u32 seen;
+	__u32 syn_queue_len;
+	__u32 padding;
+	struct losses before;
+};
 
-	return c && c->since_ns == m->since_ns ? c : 0;
+static __always_inline void copy_pending(struct pending *p, const struct moment *m)
+{
+	p->number = *(volatile const __u64 *)&m->packet;
+	p->listener = m->listener;
+	p->mib = m->mib;
+	p->since_ns = m->since_ns;
+	p->netns = m->netns;
+	p->seen = m->seen;
+	p->syn_queue_len = m->syn_queue_len;
+	p->before = p->number & SETTLED_ONCE ? m->before_rest : m->before;
 }
 
-static __always_inline void settle_syn(struct listenq_counts *c, const struct moment *m,
+/*
+ * Each packet has a number, and who takes it away settles the packet: its own CPU at the next one
+ * or before user space reads, or the CPU on which its listener closes. A copy made before belongs
+ * to the packet if its number was still there to be taken.
+ */
+static __always_inline int take_packet(struct moment *m, __u64 number)
+{
+	return number && __sync_val_compare_and_swap(&m->packet, number, 0) == number;
+}
+
+/* The counts of the listener that a packet came to, if that entry is still there. */
+static __always_inline struct listenq_counts *counts_of_packet(const struct pending *p)
+{
+	__u64 key = p->listener;
+	struct listenq_counts *c = bpf_map_lookup_elem(&listeners, &key);
+
+	return c && c->since_ns == p->since_ns ? c : 0;
+}
+
+static __always_inline void settle_syn(struct listenq_counts *c, const struct pending *p,
 				       const struct losses *gained)
 {
-	const int again = m->seen & SEEN_AGAIN;
-	const int first = !(m->seen & SEEN_SETTLED);
+	const int again = p->seen & SEEN_AGAIN;
+	const int first = !(p->number & SETTLED_ONCE);
 
 	if (first)
 		count(c, LISTENQ_SYNS, 1);
 	if (gained->drops) {
 		count_syn_drops(c, gained,
-				m->seen & SEEN_CROWDED ? LISTENQ_DROPS_MAX_SYN_BACKLOG
+				p->seen & SEEN_CROWDED ? LISTENQ_DROPS_MAX_SYN_BACKLOG
 						       : LISTENQ_DROPS_OTHER);
 		/* It looked answered the first time. */
 		if (!first && !again)
@@ -81,7 +116,7 @@ static __always_inline void settle_syn(struct listenq_counts *c, const struct mo
 	} else if (first && !again) {
 		count(c, LISTENQ_SYNACKS, 1);
 		if (!gained->cookies[0])
-			raise_peak(c->syn_queue_peak, m->syn_queue_len + 1);
+			raise_peak(c->syn_queue_peak, p->syn_queue_len + 1);
 	}
 	if (gained->cookies[0])
 		count(c, LISTENQ_COOKIES_SENT, gained->cookies[0]);
@@ -108,33 +143,24 @@ static __always_inline int is_too_much(const struct losses *gained)
 }
 
 /* What became of a packet. Returns its listener's counts when they are still there. */
-static __always_inline struct listenq_counts *give_out(const struct moment *m,
+static __always_inline struct listenq_counts *give_out(const struct pending *p,
 						       const struct losses *now)
 {
 	struct losses gained = *now;
-	struct listenq_counts *own = counts_of_packet(m);
-	struct listenq_counts *c = own ? own : leftover_of(m->netns);
+	struct listenq_counts *own = counts_of_packet(p);
+	struct listenq_counts *c = own ? own : leftover_of(p->netns);
 
-	take_away(&gained, &m->before, ALL_MIB);
+	take_away(&gained, &p->before, ALL_MIB);
 	if (is_too_much(&gained)) {
 		lose(LISTENQ_LOST_UNSETTLED);
 	} else if (!c) {
 		lose(LISTENQ_LOST_NAMESPACE_TABLE);
-	} else if (m->seen & SEEN_SYN) {
-		settle_syn(c, m, &gained);
+	} else if (p->seen & SEEN_SYN) {
+		settle_syn(c, p, &gained);
 	} else {
 		settle_ack(c, &gained);
 	}
 	return own;
-}
-
-/*
- * Each packet has a number, and who takes it away settles the packet: its own CPU at the next one,
- * or the CPU on which its listener closes.
- */
-static __always_inline int take_packet(struct moment *m, __u64 number)
-{
-	return number && __sync_val_compare_and_swap(&m->packet, number, 0) == number;
 }
 
 /*
@@ -147,39 +173,40 @@ static __always_inline struct listenq_counts *settle(struct moment *m, struct tc
 	const __u64 mib = mib_of(m, (__u64)net->mib.net_statistics);
 	struct listenq_counts *c = 0;
 	struct losses now = {};
+	struct pending p;
 
-	if (m->mib)
-		read_losses(&now, m->mib, ALL_MIB);
-	if (take_packet(m, m->packet))
-		c = give_out(m, &now);
-	if (m->mib != mib) {
+	copy_pending(&p, m);
+	if (p.mib)
+		read_losses(&now, p.mib, ALL_MIB);
+	if (take_packet(m, p.number))
+		c = give_out(&p, &now);
+	if (p.mib != mib) {
 		read_losses(&now, mib, ALL_MIB);
 		m->mib = mib;
 	}
 	m->before = now;
-	return c && m->listener == (__u64)tp ? c : counts_of(tp);
+	return c && p.listener == (__u64)tp ? c : counts_of(tp);
 }
 
 struct closing {
 	__u64 listener;
 };
 
-/* A copy, and only then the number: if it is still the same, the copy was of that packet. */
 static long settle_of_cpu(__u32 cpu, struct closing *closing)
 {
 	__u32 zero = 0;
 	struct moment *m = bpf_map_lookup_percpu_elem(&moments, &zero, cpu);
-	struct moment copy;
 	struct losses now = {};
+	struct pending p;
 
 	if (!m)
 		return 1;
-	if (m->listener != closing->listener || !m->packet)
+	copy_pending(&p, m);
+	if (p.listener != closing->listener || !p.number)
 		return 0;
-	bpf_probe_read_kernel(&copy, sizeof(copy), m);
-	read_losses(&now, copy.mib, ALL_MIB);
-	if (take_packet(m, copy.packet))
-		give_out(&copy, &now);
+	read_losses(&now, p.mib, ALL_MIB);
+	if (take_packet(m, p.number))
+		give_out(&p, &now);
 	return 0;
 }
 
@@ -317,27 +344,39 @@ int packet(struct __sk_buff *skb)
 	return 1;
 }
 
-/* Attached to nothing: user space runs it on each CPU, in interrupt context, before it reads. */
+/*
+ * Attached to nothing: user space runs it on each CPU before it reads. On its own CPU packets may
+ * come in between, which then find nothing to settle. On the others it comes as an interrupt, and
+ * the packet may be under way still: what it does from now on is its rest, and waits to be settled
+ * again, unless another packet came.
+ */
 SEC("raw_tp")
 int settle_now(void *ctx)
 {
 	struct moment *m = this_moment();
 	struct losses now = {};
+	struct pending p;
+	__u64 packets;
 
+	/* `packet` is interrupted, and not done with what is read here. */
 	if (!m || *(volatile __u32 *)&m->busy)
 		return 0;
 
-	/* The packet may be under way still: what it does from now on is settled later. */
-	const __u64 number = m->packet;
-
-	read_losses(&now, m->mib, ALL_MIB);
-	if (take_packet(m, number)) {
-		give_out(m, &now);
-		m->before = now;
-		m->seen |= SEEN_SETTLED;
-		*(volatile __u64 *)&m->packet = number;
-	}
+	packets = *(volatile __u64 *)&m->packets;
+	copy_pending(&p, m);
+	read_losses(&now, p.mib, ALL_MIB);
+	if (!take_packet(m, p.number))
+		return 0;
+	give_out(&p, &now);
+	m->before_rest = now;
+	if (*(volatile __u64 *)&m->packets == packets)
+		__sync_val_compare_and_swap(&m->packet, 0, p.number | SETTLED_ONCE);
 	return 0;
+}
+
+static __always_inline int is_fastopen(struct request_sock *req)
+{
+	return READ((struct tcp_request_sock *)req, tfo_listener);
 }
 
 /* A connection entered the queue: this is how the listener wakes who sleeps in accept(). */
@@ -355,11 +394,15 @@ int BPF_PROG(data_ready, struct sock *sk)
 
 	/*
 	 * The newest request is this one, or one that another CPU queued within the same moment;
-	 * there is none when accept() was as quick.
+	 * there is none when accept() was as quick, and then it is not sure either that the packet
+	 * before was this connection's.
 	 */
 	struct request_sock *tail = tp->inet_conn.icsk_accept_queue.rskq_accept_tail;
-	const int fastopen = m->packet && m->listener == (__u64)tp && (m->seen & SEEN_SYN);
+	int fastopen = 0;
 
+	if (takes_fastopen(tp))
+		fastopen =
+			tail ? is_fastopen(tail) : m->listener == (__u64)tp && (m->seen & SEEN_SYN);
 	count_queued(tp, tail, !fastopen);
 	return 0;
 }

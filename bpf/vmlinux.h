@@ -196,6 +196,7 @@ struct inet_request_sock {
 struct tcp_request_sock {
 	struct inet_request_sock req;
 	__u64 snt_synack;
+	_Bool tfo_listener;
 };
 
 struct request_sock_queue {

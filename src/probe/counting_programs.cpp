@@ -316,6 +316,7 @@ class Attached final : public CountingPrograms {
     for (std::size_t i = 0; i < causes.size(); ++i) causes[i] = skeleton_->bss->listenq_lost[i];
     return causes;
   }
+  [[nodiscard]] std::uint64_t missed_runs() override;
 
  private:
   static constexpr bool kPortable = std::is_same_v<Skeleton, portable_bpf>;
@@ -482,6 +483,18 @@ void Attached<Skeleton>::read_closed(const TakeClosed& take) {
   take_closed_ = take;
   ring_buffer__consume(ring_);
   take_closed_ = nullptr;
+}
+
+template <class Skeleton>
+std::uint64_t Attached<Skeleton>::missed_runs() {
+  std::uint64_t missed = 0;
+  for (const Program& program : Functions<Skeleton>::programs) {
+    bpf_prog_info info{};
+    __u32 length = sizeof(info);
+    const int fd = bpf_program__fd(find(program.name));
+    if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &length) == 0) missed += info.recursion_misses;
+  }
+  return missed;
 }
 
 template <class Skeleton>

@@ -52,6 +52,11 @@ class CountingPrograms {
 
   /// Since the start, by listenq_lost_cause.
   [[nodiscard]] virtual std::array<std::uint64_t, LISTENQ_LOST_CAUSES> lost() const = 0;
+  /// How often the kernel left a program out since the start, because the event came while the same
+  /// program (kprobe: any program of a probe) was running on that CPU. What was left out need not
+  /// have been about a listener. 0 before 5.12, which does not tell
+  /// (bpf_prog_info.recursion_misses).
+  [[nodiscard]] virtual std::uint64_t missed_runs() = 0;
 };
 
 }  // namespace listenq

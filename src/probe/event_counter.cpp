@@ -199,6 +199,7 @@ void EventCounter::account(RawSelf& self) const {
   const auto lost = programs_->lost();
   for (std::size_t i = 0; i < kCauses.size(); ++i) self.lost.emplace_back(kCauses[i], lost[i]);
   self.lost.emplace_back("count_read_errors", read_errors_);
+  self.lost.emplace_back("missed_runs", programs_->missed_runs());
 }
 
 void EventCounter::add_to(Sample& sample, bool all_namespaces, const Backend::Enter& enter) {

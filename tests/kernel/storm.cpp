@@ -95,14 +95,16 @@ class SetAtEnd {
   std::atomic<bool>& flag_;
 };
 
-// Takes connections until the end of the storm; holds few.
-void accept_until(const Fd& listener, const std::atomic<bool>& over, bool slowly) {
+// Takes connections until the end of the storm, and counts them; holds few.
+void accept_until(const Fd& listener, const std::atomic<bool>& over, bool slowly,
+                  std::atomic<uint64_t>& taken) {
   std::deque<Fd> held;
   while (!over) {
     pollfd polled{listener.get(), POLLIN, 0};
     if (::poll(&polled, 1, 50) <= 0) continue;
     Fd socket(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!socket.valid()) continue;
+    ++taken;
     held.push_back(std::move(socket));
     if (held.size() > 16) {
       close_with_reset(held.front());
@@ -165,7 +167,9 @@ void Storm::open_accepting(size_t server, const ListenerSpec& spec, bool slowly)
       [&] { accepting_.push_back(std::make_unique<Fd>(open_listener(spec))); });
   const Fd& listener = *accepting_.back();
   if (::fcntl(listener.get(), F_SETFL, O_NONBLOCK) != 0) throw_errno("O_NONBLOCK");
-  acceptors_.emplace_back([&listener, slowly, this] { accept_until(listener, over_, slowly); });
+  std::atomic<uint64_t>& taken = taken_[{server, spec.port}];
+  acceptors_.emplace_back(
+      [&listener, &taken, slowly, this] { accept_until(listener, over_, slowly, taken); });
   ++opened_;
 }
 
@@ -245,6 +249,19 @@ void Storm::reopen_some(size_t round) {
   }
 }
 
+namespace {
+
+// In the flood a SYN may be lost on its way, or its SYN-ACK: then it is sent again, as TCP does.
+void begin_handshake(RawConnection& connection) {
+  for (int i = 0; i < 30; ++i) {
+    connection.send_syn();
+    if (connection.await_synack(std::chrono::seconds(1))) return;
+  }
+  throw std::runtime_error("no SYN-ACK in the storm");
+}
+
+}  // namespace
+
 void Storm::lose_at_the_ack(size_t server) {
   RawWire wire(fabric_, server);
   const auto connection = [&](size_t i) {
@@ -253,10 +270,13 @@ void Storm::lose_at_the_ack(size_t server) {
   std::vector<RawConnection> late;
   for (size_t i = 0; i < 2; ++i) {
     late.push_back(connection(i));
-    late.back().send_syn();
-    if (!late.back().await_synack()) throw std::runtime_error("no SYN-ACK in the storm");
+    begin_handshake(late.back());
   }
-  for (size_t i = 0; i < 4; ++i) connection(i).establish();
+  for (size_t i = 0; i < 4; ++i) {
+    RawConnection one = connection(i);
+    begin_handshake(one);
+    one.send_ack();
+  }
   for (RawConnection& one : late) {
     for (int i = 0; i < 3; ++i) one.send_ack();
     one.send_reset();

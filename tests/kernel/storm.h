@@ -47,6 +47,9 @@ class Storm {
   [[nodiscard]] uint64_t syns_sent() const { return sent_; }
   [[nodiscard]] uint64_t connects() const { return connects_; }
   [[nodiscard]] uint64_t acks() const { return acks_; }
+  // What accept() returned to those that take connections, by server and port.
+  using Taken = std::map<std::pair<size_t, uint16_t>, std::atomic<uint64_t>>;
+  [[nodiscard]] const Taken& taken() const { return taken_; }
 
  private:
   void apply_settings(size_t round);
@@ -70,6 +73,7 @@ class Storm {
   std::atomic<bool> over_{false};
   std::vector<std::unique_ptr<Fd>> accepting_;
   std::vector<std::thread> acceptors_;
+  Taken taken_;
   std::vector<std::unique_ptr<Flood>> floods_;
   size_t opened_ = 0;
   uint64_t sent_ = 0;

@@ -106,7 +106,9 @@ class StormTest : public KernelTest, public ::testing::WithParamInterface<std::s
 
   // Within one listener, too: the reasons make up the drops, and who finished the handshake was
   // refused, accepted, thrown away, or still waits. A group passes connections on to other members.
-  static std::string inconsistent(const Json& row) {
+  // What the kernel did not show the tool (`missed`) it can't have counted; what is used up of it
+  // is taken away.
+  static std::string inconsistent(const Json& row, uint64_t& missed) {
     std::string text;
     const auto value = [&](const char* name) { return counter(row, name).value_or(0); };
     const uint64_t reasons = value("overflows_syn") + value("overflows_ack") +
@@ -118,7 +120,10 @@ class StormTest : public KernelTest, public ::testing::WithParamInterface<std::s
     const bool open = !row.contains("closed_at");
     const uint64_t left = value("overflows_ack") + value("accepts") + value("closed_unaccepted") +
                           (open ? row.value("accept_queue_len", uint64_t{0}) : 0);
-    if (left != value("handshake_acks") && row.value("port", 0) != Storm::kGroup)
+    const uint64_t short_of = left > value("handshake_acks") ? left - value("handshake_acks") : 0;
+    const bool unseen = short_of != 0 && short_of <= missed;
+    if (unseen) missed -= short_of;
+    if (left != value("handshake_acks") && !unseen && row.value("port", 0) != Storm::kGroup)
       text += fmt::format(" handshake_acks is {}, but {} were refused, accepted, lost or wait;",
                           value("handshake_acks"), left);
     if (text.empty()) return text;
@@ -169,6 +174,11 @@ TEST_P(StormTest, EveryLossHasAnOwner) {
               static_cast<unsigned long long>(storm.acks()));
   EXPECT_GE(storm.syns_sent(), size / 100 * 99);
 
+  const uint64_t missed_runs = document.at("self").at("lost").value("missed_runs", uint64_t{0});
+  if (missed_runs != 0)
+    std::printf("%llu runs of programs were left out\n",
+                static_cast<unsigned long long>(missed_runs));
+  uint64_t missed = missed_runs;
   Mib total;
   int64_t arrived = 0;
   std::string differences;
@@ -181,12 +191,22 @@ TEST_P(StormTest, EveryLossHasAnOwner) {
     arrived += growth.at("InSegs");
     const std::string text = disagreement(document, space, growth);
     if (!text.empty()) differences += fmt::format("namespace {}:\n{}", i, text);
-    for (const Json& row : all_rows(document, space)) inconsistencies += inconsistent(row);
+    for (const Json& row : all_rows(document, space)) inconsistencies += inconsistent(row, missed);
     syns += sum_of(all_rows(document, space), {"syns"});
   }
   EXPECT_EQ(differences, "") << closed << " in the last `closed`; lost: "
                              << document.at("self").value("lost", Json()).dump();
   EXPECT_EQ(inconsistencies, "");
+  for (const auto& [listener, taken] : storm.taken()) {
+    const auto& [server, port] = listener;
+    for (const Json& row : rows_of(document, storm.server(server).inode())) {
+      if (row.value("port", 0) != port) continue;
+      // Absent where no hook tells them.
+      EXPECT_LE(counter(row, "accepts").value_or(taken), taken) << server << " " << port;
+      EXPECT_GE(counter(row, "accepts").value_or(taken) + missed_runs, taken)
+          << server << " " << port;
+    }
+  }
 
   // It was a storm, and of every kind.
   EXPECT_GE(arrived, static_cast<int64_t>(storm.syns_sent()));
