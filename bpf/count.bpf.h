@@ -190,6 +190,15 @@ static __always_inline void observe(struct listenq_histogram *h, __u64 ns)
 
 /* --- the losses of one packet, once losses_of() has them */
 
+/* The last rule for a SYN, which the MIB has no counter for: 3/4 of tcp_max_syn_backlog in use. */
+static __always_inline int is_crowded(struct tcp_sock *tp, __u32 held)
+{
+	struct net *net = LOAD(SK(tp).__sk_common.skc_net.net);
+	int most = LOAD(net->ipv4.sysctl_max_syn_backlog);
+
+	return LOAD(net->ipv4.sysctl_tcp_syncookies) == 0 && most - (int)held < (most >> 2);
+}
+
 /* Why a SYN was dropped, when the MIB has no counter for the reason. */
 static __always_inline enum listenq_counter reason_of(struct moment *m, struct tcp_sock *tp)
 {
@@ -199,11 +208,7 @@ static __always_inline enum listenq_counter reason_of(struct moment *m, struct t
 	if (listenq_sees_route && !(m->seen & SEEN_ROUTE))
 		return LISTENQ_DROPS_NO_MEMORY;
 
-	struct net *net = LOAD(SK(tp).__sk_common.skc_net.net);
-	int most = LOAD(net->ipv4.sysctl_max_syn_backlog);
-	int held = LOAD(tp->inet_conn.icsk_accept_queue.qlen.counter);
-
-	if (LOAD(net->ipv4.sysctl_tcp_syncookies) == 0 && most - held < (most >> 2))
+	if (is_crowded(tp, (__u32)LOAD(tp->inet_conn.icsk_accept_queue.qlen.counter)))
 		return LISTENQ_DROPS_MAX_SYN_BACKLOG;
 	return LISTENQ_DROPS_OTHER;
 }

@@ -296,15 +296,6 @@ static __always_inline __u32 kind_of(struct __sk_buff *skb, __u32 syn_queue_len)
 	return syn_queue_len && is_repetition(skb, &tcp.source) ? SEEN_SYN | SEEN_AGAIN : SEEN_SYN;
 }
 
-/* The last rule for a SYN, which the MIB has no counter for: 3/4 of tcp_max_syn_backlog in use. */
-static __always_inline int is_crowded(struct tcp_sock *tp, __u32 held)
-{
-	struct net *net = SK(tp).__sk_common.skc_net.net;
-	int most = net->ipv4.sysctl_max_syn_backlog;
-
-	return net->ipv4.sysctl_tcp_syncookies == 0 && most - (int)held < (most >> 2);
-}
-
 static __always_inline void begin(struct moment *m, struct __sk_buff *skb, struct tcp_sock *tp,
 				  struct listenq_counts *c)
 {

@@ -120,7 +120,7 @@ void add_unexplained(std::vector<Unexplained>& all, const Residual& residual) {
 
 /// What a sample could not read this time, and runs of programs that were left out: most of these
 /// are about other sockets than listeners, so they are no count of lost events.
-bool is_put_off(std::string_view cause) {
+bool is_no_lost_event(std::string_view cause) {
   return cause == "missed_runs" || cause == "walks_put_off" || cause == "marks_refused" ||
          cause == "iterator_errors" || cause == "namespaces_unreadable" ||
          cause == "count_read_errors";
@@ -336,7 +336,7 @@ void Deriver::derive_totals(Snapshot& snapshot) const {
   }
   totals.coverage = coverage_ratio(counted_losses, kernel_losses);
   for (const auto& [cause, count] : snapshot.sample->self.lost) {
-    if (!is_put_off(cause)) totals.lost_events += count;
+    if (!is_no_lost_event(cause)) totals.lost_events += count;
   }
 }
 

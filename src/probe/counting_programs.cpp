@@ -488,10 +488,11 @@ void Attached<Skeleton>::read_closed(const TakeClosed& take) {
 template <class Skeleton>
 std::uint64_t Attached<Skeleton>::missed_runs() {
   std::uint64_t missed = 0;
-  for (const Program& program : Functions<Skeleton>::programs) {
+  bpf_program* program = nullptr;
+  bpf_object__for_each_program(program, skeleton_->obj) {
     bpf_prog_info info{};
     __u32 length = sizeof(info);
-    const int fd = bpf_program__fd(find(program.name));
+    const int fd = bpf_program__fd(program);
     if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &length) == 0) missed += info.recursion_misses;
   }
   return missed;
