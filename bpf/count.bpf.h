@@ -20,6 +20,7 @@
 #include <bpf/bpf_tracing.h>
 
 #include "compat.bpf.h"
+#include "histogram.bpf.h"
 #include "listenq/abi.h"
 #include "moment.bpf.h"
 
@@ -147,45 +148,6 @@ static __always_inline void raise_peak(__u64 *peaks, __u32 length)
 	} else if (peaks[0] < now) {
 		peaks[0] = now;
 	}
-}
-
-/* The number of the highest bit that is set, by bisection: there is no instruction for it. */
-static __always_inline __u32 log2_of(__u64 value)
-{
-	__u32 bits = 0;
-
-	if (value >> 32)
-		return LISTENQ_BUCKETS;
-	if (value >> 16) {
-		value >>= 16;
-		bits += 16;
-	}
-	if (value >> 8) {
-		value >>= 8;
-		bits += 8;
-	}
-	if (value >> 4) {
-		value >>= 4;
-		bits += 4;
-	}
-	if (value >> 2) {
-		value >>= 2;
-		bits += 2;
-	}
-	return bits + (value >> 1 ? 1 : 0);
-}
-
-static __always_inline void observe(struct listenq_histogram *h, __u64 ns)
-{
-	__u64 us = (ns + 999) / 1000;
-	__u32 bucket = us <= 1 ? 0 : log2_of(us - 1) + 1;
-
-	if (bucket >= LISTENQ_BUCKETS)
-		bucket = LISTENQ_BUCKETS - 1;
-	__sync_fetch_and_add(&h->buckets[bucket], 1);
-	__sync_fetch_and_add(&h->sum_ns, ns);
-	if (h->max_ns < ns)
-		h->max_ns = ns;
 }
 
 /* --- the losses of one packet, once losses_of() has them */

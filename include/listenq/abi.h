@@ -131,4 +131,51 @@ enum listenq_lost_cause {
 	LISTENQ_LOST_CAUSES,
 };
 
+/* What a port is to the programs at an interface: four bits in listenq_nic_ports. */
+#define LISTENQ_NIC_ANY4 1u /* a listener for every address of IPv4 */
+#define LISTENQ_NIC_ANY6 2u
+#define LISTENQ_NIC_GIVEN                                                                          \
+	4u /* one for a given address or device: the kernel is asked whose it is */
+
+/* The addresses of a namespace: a hash table, open addressing, half full at most. */
+#define LISTENQ_NIC_ADDRESSES 256
+#define LISTENQ_NIC_PROBES    16
+/* Where the search begins. `words`: network byte order, IPv4 mapped into IPv6. */
+#define LISTENQ_NIC_ADDRESS_HASH(words)                                                            \
+	((((words)[0] ^ (words)[1] * 31u ^ (words)[2] * 131u ^ (words)[3]) * 0x9e3779b1u) >> 24)
+
+struct listenq_nic_addresses {
+	__u32 all; /* they can't be listed: every address counts as ours */
+	__u32 padding;
+	__u32 table[LISTENQ_NIC_ADDRESSES][4]; /* as `words` above; all 0: free */
+};
+
+/* Who loaded an object: whoever finds its filter on an interface can tell whether it still lives.
+ */
+struct listenq_nic_owner {
+	__u64 start_ticks;   /* of the process since boot: field 22 of /proc/PID/stat */
+	__u64 beat_ns;	     /* CLOCK_MONOTONIC of its last sample */
+	__u32 pid;	     /* in its pid namespace */
+	__u32 pid_namespace; /* inode number */
+	__u32 made_qdisc;    /* the clsact qdisc was not there before */
+	__u32 padding;
+};
+
+struct listenq_nic_totals {
+	__u64 passed; /* all frames that came in */
+	__u64 malformed;
+	__u64 fragments;
+	__u64 evictions; /* open connections that another one pushed out of the table */
+};
+
+/* Of one port at one interface. */
+struct listenq_nic_counts {
+	__u64 syn_in;
+	__u64 syn_known; /* of these, those of a request or a connection that is there already */
+	__u64 synack_out;
+	__u64 ack_in;
+	__u64 rst_in;
+	struct listenq_histogram handshake_time;
+};
+
 #endif /* LISTENQ_ABI_H */
