@@ -5,11 +5,12 @@
 // does opening the socket for nfnetlink. The files of /proc load nothing.
 #include "nic/nat.h"
 
+#include <endian.h>
+#include <linux/in.h>  // not netinet/in.h: linux/netfilter.h brings this one, and they clash
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -65,7 +66,7 @@ bool nftables_is_there() {
 }
 
 std::uint32_t number(Bytes value) {
-  return ntohl(netlink_value<std::uint32_t>(value).value_or(0));
+  return be32toh(netlink_value<std::uint32_t>(value).value_or(0));
 }
 
 bool nftables_rewrites() {
