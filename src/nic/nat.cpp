@@ -33,6 +33,10 @@ using Bytes = std::span<const std::byte>;
 // Not /proc/net, which is the namespace of the thread group's leader.
 constexpr std::string_view kNet = "/proc/thread-self/net/";
 
+/// Where destinations are rewritten. Of a connection rewritten on its way out by loopback, SYN and
+/// ACK arrive with the listener's port, but its SYN-ACK leaves with the port that was called.
+constexpr std::array<std::uint32_t, 2> kHooks = {NF_INET_PRE_ROUTING, NF_INET_LOCAL_OUT};
+
 std::string read_net(std::string_view file) {
   return read_small_file(std::string(kNet).append(file)).value_or(std::string());
 }
@@ -100,8 +104,8 @@ struct TableInfo {
 };
 constexpr int kGetInfo = 64;  // IPT_SO_GET_INFO, IP6T_SO_GET_INFO
 
-/// The legacy iptables: its table "nat" has a rule in PREROUTING. The table alone is there as soon
-/// as anybody looked at it with `iptables -t nat -L`.
+/// The legacy iptables: its table "nat" has a rule at one of the hooks. The table alone is there as
+/// soon as anybody looked at it with `iptables -t nat -L`.
 bool iptables_rewrites(std::string_view names_file, int family, int level) {
   const std::string names = read_net(names_file);
   const auto tables = split(names, '\n');
@@ -109,9 +113,11 @@ bool iptables_rewrites(std::string_view names_file, int family, int level) {
   TableInfo info{.name = {'n', 'a', 't'}};
   socklen_t size = sizeof(info);
   const Fd socket(::socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  const bool known = socket && ::getsockopt(socket.get(), level, kGetInfo, &info, &size) == 0;
+  if (!socket || ::getsockopt(socket.get(), level, kGetInfo, &info, &size) != 0) return true;
   // A chain without rules begins at its policy.
-  return !known || info.hook_entry[NF_INET_PRE_ROUTING] != info.underflow[NF_INET_PRE_ROUTING];
+  return std::any_of(kHooks.begin(), kHooks.end(), [&info](std::uint32_t hook) {
+    return info.hook_entry.at(hook) != info.underflow.at(hook);
+  });
 }
 
 }  // namespace
@@ -130,7 +136,8 @@ bool chain_rewrites(Bytes payload) {
       if (inner == NFTA_HOOK_HOOKNUM) hook = number(content);
     });
   });
-  return chain_type == "nat" && hook == NF_INET_PRE_ROUTING && rules > 0;
+  const bool at_hook = std::find(kHooks.begin(), kHooks.end(), hook) != kHooks.end();
+  return chain_type == "nat" && at_hook && rules > 0;
 }
 
 bool has_tcp_service(std::string_view ip_vs) {

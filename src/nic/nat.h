@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What may give incoming packets another destination port between the interface and TCP: where
-// something does, the counts of a port at the interface and at its listener are not of the same
-// connections, and the difference is no loss. Asked by whoever shows the two side by side.
+// What may give packets another port between the interface and TCP: where something does, the
+// counts of a port at the interface and at its listener are not of the same connections, and the
+// difference is no loss. Asked by whoever shows the two side by side.
 #pragma once
 
 #include <cstddef>

@@ -24,6 +24,7 @@ const std::map<std::string, std::set<std::string>>& may_include() {
       {"model", {"util"}},
       {"procmap", model_and_below},
       {"probe", {"listenq", "model", "util"}},
+      {"nic", {"listenq", "model", "util"}},
       {"collect", {"probe", "procmap", "model", "util"}},
       {"record", model_and_below},
       {"view/text", model_and_below},
