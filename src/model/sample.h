@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -75,6 +76,48 @@ struct RawNamespace {
   /// Index in Sample::counts of the sum of all that was counted in the namespace: of its listeners,
   /// of those that closed, and of what could be given to no listener. nullopt: nothing yet.
   std::optional<std::uint32_t> counted;
+  /// What may give packets another destination here before TCP sees them ("nftables", "iptables",
+  /// "ipvs", joined by ", "), so that ports at the interface need not be those of the listeners.
+  /// Empty: nothing does. nullopt: not looked for.
+  std::optional<std::string> nat{};
+  /// Every interface that brings packets into this namespace is watched: what its listeners got and
+  /// no interface saw did not come from outside. nullopt: none is watched.
+  std::optional<bool> nics_complete{};
+};
+
+/// How an interface is watched.
+enum class NicMode : std::uint8_t { tc, xdp_generic, xdp };
+
+/// As --nic-mode, JSON and recordings name it.
+[[nodiscard]] std::string_view nic_mode_name(NicMode mode);
+
+/// What an interface saw for one TCP port that has a listener, since the interface is watched and
+/// the port known to it.
+struct NicPort {
+  std::uint16_t port = 0;
+  std::uint64_t syn_in = 0;
+  /// Of these, those that the kernel held a request or a connection of already: repeated ones, that
+  /// no listener gets to see as a new SYN.
+  std::uint64_t syn_known = 0;
+  std::uint64_t synack_out = 0;
+  std::uint64_t ack_in = 0;  ///< only those that end a handshake
+  std::uint64_t rst_in = 0;
+  Histogram handshake_time;  ///< from the SYN-ACK to that ACK; not of cookies, which keep no time
+};
+
+/// A network interface in a namespace that has listeners.
+struct RawNic {
+  NetnsId netns{};
+  std::string interface;
+  std::uint32_t ifindex = 0;
+  std::optional<NicMode> mode;  ///< nullopt: it could not be watched, and `note` says why
+  std::string note;             ///< a clause for people, such as who holds its XDP; may be empty
+  std::uint64_t passed = 0;     ///< all frames that came in
+  std::uint64_t malformed = 0;  ///< shorter than they claim, or with a header that cannot be
+  std::uint64_t fragments = 0;
+  std::optional<std::uint64_t> evictions;  ///< nullopt: no packet is remembered, so none forgotten
+  bool handshake_times = false;            ///< this kernel lets them be measured here
+  std::vector<NicPort> ports;              ///< ascending by port
 };
 
 /// A listener that closed, as it was then.
@@ -120,6 +163,9 @@ struct Sample {
   std::optional<Counting> counting;          ///< nullopt: nothing is counted
   std::vector<ListenerCounts> counts;
   std::vector<RawClosed> closed;  ///< since the sample before, seen closing in the kernel
+  /// Read before `counts`, so that a packet under way is never taken for lost; ports first listed
+  /// in this sample begin after `counts`, at 0. By netns, then ifindex.
+  std::vector<RawNic> nics;
   RawSelf self;
 };
 

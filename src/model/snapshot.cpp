@@ -6,6 +6,18 @@
 
 namespace listenq {
 
+std::string_view nic_mode_name(NicMode mode) {
+  switch (mode) {
+    case NicMode::tc:
+      return "tc";
+    case NicMode::xdp_generic:
+      return "xdp-generic";
+    case NicMode::xdp:
+      break;
+  }
+  return "xdp";
+}
+
 std::optional<std::uint64_t> counted(const ListenerRow& row, Counter counter) {
   if (row.counts == nullptr || !row.counting->now.counts(counter)) return std::nullopt;
   return (*row.counts)[counter];

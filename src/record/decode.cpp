@@ -89,6 +89,17 @@ bool to_value(const Json& json, Family& out) {
   return true;
 }
 
+bool to_value(const Json& json, NicMode& out) {
+  const auto* text = json.get_ptr<const Json::string_t*>();
+  if (text == nullptr) return false;
+  for (const NicMode mode : {NicMode::tc, NicMode::xdp_generic, NicMode::xdp}) {
+    if (*text != nic_mode_name(mode)) continue;
+    out = mode;
+    return true;
+  }
+  return false;
+}
+
 bool to_value(const Json& json, std::vector<std::pair<std::string, std::uint64_t>>& out) {
   if (!json.is_array()) return false;
   for (const Json& item : json) {
@@ -222,6 +233,8 @@ RawNamespace decode_namespace(const Object& object, std::size_t index, Problem& 
   object.optional("mib", raw.mib);
   object.optional("mib_after", raw.mib_after);
   object.optional("counted", raw.counted);
+  object.optional("nat", raw.nat);
+  object.optional("nics_complete", raw.nics_complete);
   return raw;
 }
 
@@ -272,6 +285,40 @@ ListenerCounts decode_counts(const Object& object, Problem& problem) {
   decode_histogram(object, "accept_wait", problem, counts.accept_wait);
   decode_histogram(object, "handshake_time", problem, counts.handshake_time);
   return counts;
+}
+
+NicPort decode_nic_port(const Object& object, Problem& problem) {
+  NicPort of;
+  object.required("port", of.port);
+  object.optional("syn_in", of.syn_in);
+  object.optional("syn_known", of.syn_known);
+  object.optional("synack_out", of.synack_out);
+  object.optional("ack_in", of.ack_in);
+  object.optional("rst_in", of.rst_in);
+  decode_histogram(object, "handshake_time", problem, of.handshake_time);
+  return of;
+}
+
+RawNic decode_nic(const Object& object, std::size_t index, Problem& problem) {
+  RawNic raw;
+  object.required("netns", raw.netns);
+  object.required("interface", raw.interface);
+  object.required("ifindex", raw.ifindex);
+  object.optional("mode", raw.mode);
+  object.optional("note", raw.note);
+  object.optional("passed", raw.passed);
+  object.optional("malformed", raw.malformed);
+  object.optional("fragments", raw.fragments);
+  object.optional("evictions", raw.evictions);
+  object.optional("handshake_times", raw.handshake_times);
+  object.each_if_any("ports", [&](const Json& item, std::size_t) {
+    const NicPort of = decode_nic_port(Object(item, "ports of nic ", index, problem), problem);
+    if (!raw.ports.empty() && raw.ports.back().port >= of.port) {
+      object.wrong("ports", " are not ascending");
+    }
+    raw.ports.push_back(of);
+  });
+  return raw;
 }
 
 /// All that points into Sample::counts must point at something.
@@ -403,6 +450,9 @@ Result<Sample> decode_sample(std::span<const std::uint8_t> cbor, OwnersInUse& ow
     sample.namespaces.push_back(decode_namespace(object, index, problem));
   });
   decode_counted(root, sample, problem);
+  root.each_if_any("nics", [&](const Json& item, std::size_t index) {
+    sample.nics.push_back(decode_nic(Object(item, "nics", index, problem), index, problem));
+  });
   const OwnersInUse of_sample = owners_of(root, owners, problem);
   sample.owners = of_sample.table;
   const Json none = Json::object();

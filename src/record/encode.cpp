@@ -105,7 +105,7 @@ Json counters_to_json(const std::vector<std::pair<std::string, std::uint64_t>>& 
 }
 
 Json namespace_to_json(const RawNamespace& raw) {
-  const auto& [netns, name, sysctls, mib, mib_after, counted] = raw;
+  const auto& [netns, name, sysctls, mib, mib_after, counted, nat, nics_complete] = raw;
   Json object = Json::object();
   object["netns"] = number(netns);
   put(object, "name", name);
@@ -113,6 +113,8 @@ Json namespace_to_json(const RawNamespace& raw) {
   if (mib) object["mib"] = counters_to_json(*mib);
   if (mib_after) object["mib_after"] = counters_to_json(*mib_after);
   put(object, "counted", counted);
+  put(object, "nat", nat);
+  put(object, "nics_complete", nics_complete);
   return object;
 }
 
@@ -160,6 +162,19 @@ Json counts_to_json(const ListenerCounts& counts) {
   return object;
 }
 
+Json nic_port_to_json(const NicPort& of) {
+  const auto& [port, syn_in, syn_known, synack_out, ack_in, rst_in, handshake_time] = of;
+  Json object = Json::object();
+  object["port"] = port;
+  put_count(object, "syn_in", syn_in);
+  put_count(object, "syn_known", syn_known);
+  put_count(object, "synack_out", synack_out);
+  put_count(object, "ack_in", ack_in);
+  put_count(object, "rst_in", rst_in);
+  put_histogram(object, "handshake_time", handshake_time);
+  return object;
+}
+
 Json closed_to_json(const RawClosed& raw) {
   const auto& [listener, monotonic_ns] = raw;
   Json object = Json::object();
@@ -174,6 +189,24 @@ void put_list(Json& object, const char* key, const List& list, ToJson to_json) {
   if (list.empty()) return;
   Json& elements = object[key] = Json::array();
   for (const auto& element : list) elements.push_back(to_json(element));
+}
+
+Json nic_to_json(const RawNic& raw) {
+  const auto& [netns, interface, ifindex, mode, note, passed, malformed, fragments, evictions,
+               handshake_times, ports] = raw;
+  Json object = Json::object();
+  object["netns"] = number(netns);
+  object["interface"] = text_of(interface);
+  object["ifindex"] = ifindex;
+  if (mode) object["mode"] = nic_mode_name(*mode);
+  if (!note.empty()) object["note"] = text_of(note);
+  put_count(object, "passed", passed);
+  put_count(object, "malformed", malformed);
+  put_count(object, "fragments", fragments);
+  put(object, "evictions", evictions);
+  object["handshake_times"] = handshake_times;
+  put_list(object, "ports", ports, nic_port_to_json);
+  return object;
 }
 
 Json self_to_json(const RawSelf& self) {
@@ -225,7 +258,7 @@ Bytes encode_owners(const OwnerTable& owners) {
 
 Bytes encode_sample(const Sample& sample, std::uint64_t owner_table, const Bytes* owner_bytes) {
   const auto& [wall_ns, monotonic_ns, host, kernel, backend, listeners, namespaces, owners,
-               counting, counts, closed, self] = sample;
+               counting, counts, closed, nics, self] = sample;
   assert((owners != nullptr) == (owner_table != 0));
   Json object = Json::object();
   object["wall_ns"] = wall_ns;
@@ -243,6 +276,7 @@ Bytes encode_sample(const Sample& sample, std::uint64_t owner_table, const Bytes
   if (counting) object["counting"] = counting_to_json(*counting);
   put_list(object, "counts", counts, counts_to_json);
   put_list(object, "closed", closed, closed_to_json);
+  put_list(object, "nics", nics, nic_to_json);
   object["self"] = self_to_json(self);
   return Json::to_cbor(object);
 }

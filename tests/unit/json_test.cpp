@@ -56,11 +56,11 @@ TEST(JsonView, DocumentHasItsMembersInOrder) {
   EXPECT_EQ(json["closed"], Json::array());
   EXPECT_EQ(json["nics"], Json::array());
   const Json& netns = json["namespaces"][0];
-  EXPECT_EQ(keys(netns),
-            (std::vector<std::string>{
-                "netns", "netns_name", "somaxconn", "tcp_max_syn_backlog", "tcp_syncookies",
-                "tcp_abort_on_overflow", "tcp_synack_retries", "tcp_migrate_req", "mib",
-                "mib_since_start", "counted_since_start", "coverage", "residual"}));
+  EXPECT_EQ(keys(netns), (std::vector<std::string>{
+                             "netns", "netns_name", "somaxconn", "tcp_max_syn_backlog",
+                             "tcp_syncookies", "tcp_abort_on_overflow", "tcp_synack_retries",
+                             "tcp_migrate_req", "mib", "mib_since_start", "counted_since_start",
+                             "coverage", "residual", "nat", "nics_complete"}));
   EXPECT_EQ(netns["netns"], 4026531840U);
   EXPECT_EQ(netns["netns_name"], "blue");
   EXPECT_EQ(netns["somaxconn"], 4096);
@@ -70,6 +70,8 @@ TEST(JsonView, DocumentHasItsMembersInOrder) {
   EXPECT_TRUE(netns["counted_since_start"].is_null());
   EXPECT_TRUE(netns["coverage"].is_null());
   EXPECT_TRUE(netns["residual"].is_null());
+  EXPECT_TRUE(netns["nat"].is_null());
+  EXPECT_TRUE(netns["nics_complete"].is_null());
   const Json& self = json["self"];
   EXPECT_EQ(self["sample_milliseconds"], 1.5);
   EXPECT_EQ(self["cpu_seconds"], 2.5);
@@ -167,6 +169,78 @@ TEST(JsonView, NamespacesTellWhatWasCounted) {
   EXPECT_EQ(netns["counted_since_start"]["ListenOverflows"], 0);
   EXPECT_EQ(netns["coverage"], 0.75);
   EXPECT_EQ(netns["residual"], Json({{"ListenDrops", 1}, {"SyncookiesSent", 0}}));
+}
+
+TEST(JsonView, InterfacesTellWhatTheySaw) {
+  Sample made = sample(1, {listener()});
+  made.namespaces.at(0).name = "blue";
+  made.namespaces.at(0).nat = "";
+  made.namespaces.at(0).nics_complete = false;
+  RawNic eth0;
+  eth0.netns = made_up::kNetns;
+  eth0.interface = "eth0";
+  eth0.ifindex = 2;
+  eth0.mode = NicMode::tc;
+  eth0.passed = 1000;
+  eth0.malformed = 1;
+  eth0.fragments = 2;
+  eth0.handshake_times = true;
+  eth0.ports.resize(2);
+  eth0.ports[0] = {80, 10, 3, 7, 6, 1, {}};
+  eth0.ports[0].handshake_time.counts[4] = 6;
+  eth0.ports[1].port = 443;
+  RawNic eth1 = eth0;
+  eth1.interface = "eth\"1";
+  eth1.mode = NicMode::xdp;
+  eth1.handshake_times = false;
+  eth1.evictions = 4;
+  eth1.ports.resize(1);
+  RawNic eth2;
+  eth2.netns = NetnsId{7};  // no listener, no row
+  eth2.interface = "eth2";
+  eth2.note = "its XDP is held by \"other\"";
+  made.nics = {eth0, eth1, eth2};
+  const Json json = document(*derive(made));
+  EXPECT_EQ(json["namespaces"][0]["nat"], "");
+  EXPECT_EQ(json["namespaces"][0]["nics_complete"], false);
+  ASSERT_EQ(json["nics"].size(), 3U);
+  const Json& first = json["nics"][0];
+  EXPECT_EQ(keys(first),
+            (std::vector<std::string>{"netns", "netns_name", "interface", "mode", "note", "passed",
+                                      "malformed", "fragments", "evictions", "ports"}));
+  EXPECT_EQ(first["netns"], 4026531840U);
+  EXPECT_EQ(first["netns_name"], "blue");
+  EXPECT_EQ(first["mode"], "tc");
+  EXPECT_TRUE(first["note"].is_null());
+  EXPECT_EQ(first["passed"], 1000);
+  EXPECT_EQ(first["malformed"], 1);
+  EXPECT_EQ(first["fragments"], 2);
+  EXPECT_TRUE(first["evictions"].is_null());
+  ASSERT_EQ(first["ports"].size(), 2U);
+  const Json& port = first["ports"][0];
+  EXPECT_EQ(keys(port), (std::vector<std::string>{"port", "syn_in", "syn_known", "synack_out",
+                                                  "ack_in", "rst_in", "handshake_time"}));
+  EXPECT_EQ(port["port"], 80);
+  EXPECT_EQ(port["syn_in"], 10);
+  EXPECT_EQ(port["syn_known"], 3);
+  EXPECT_EQ(port["synack_out"], 7);
+  EXPECT_EQ(port["ack_in"], 6);
+  EXPECT_EQ(port["rst_in"], 1);
+  EXPECT_EQ(port["handshake_time"]["counts"][4], 6);
+  EXPECT_EQ(first["ports"][1]["syn_in"], 0) << "counted, and none came";
+  const Json& second = json["nics"][1];
+  EXPECT_EQ(second["interface"], "eth\"1");
+  EXPECT_EQ(second["mode"], "xdp");
+  EXPECT_EQ(second["evictions"], 4);
+  EXPECT_TRUE(second["ports"][0]["handshake_time"].is_null());
+  const Json& third = json["nics"][2];
+  EXPECT_TRUE(third["mode"].is_null());
+  EXPECT_TRUE(third["netns_name"].is_null());
+  EXPECT_EQ(third["note"], "its XDP is held by \"other\"");
+  EXPECT_EQ(third["ports"], Json::array());
+  for (const char* absent : {"passed", "malformed", "fragments", "evictions"}) {
+    EXPECT_TRUE(third[absent].is_null()) << absent;
+  }
 }
 
 TEST(JsonView, ColumnsAndFilterHoldForClosedOnesToo) {

@@ -49,6 +49,7 @@ TEST(RecordContent, UnknownKeysAreIgnored) {
   json["listeners"][0]["later"] = json["namespaces"][0]["sysctls"]["later"] = unknown;
   json["counting"]["later"] = json["counts"][0]["later"] = unknown;
   json["counts"][0]["accept_wait"]["later"] = json["closed"][0]["later"] = unknown;
+  json["nics"][0]["later"] = json["nics"][0]["ports"][0]["later"] = unknown;
   json["counting"]["counters"].push_back("counted_later");
   Json owners = owners_of(json);
   owners["later"] = owners["sockets"][0]["later"] = owners["processes"][0]["later"] = unknown;
@@ -74,6 +75,9 @@ TEST(RecordContent, MissingKeysAreAbsentOrRefused) {
       {"/counts/0/accept_wait", {"buckets", "sum_ns", "max_ns"}},
       {"/closed/0", {"monotonic_ns", "listener"}},
       {"/closed/0/listener", {"netns", "inode", "port"}},
+      {"/nics/0", {"netns", "interface", "ifindex"}},
+      {"/nics/0/ports/0", {"port"}},
+      {"/nics/0/ports/0/handshake_time", {"buckets", "sum_ns", "max_ns"}},
       {"/self", {"sample_ns", "cpu_ns", "memory_bytes", "connection_hash_walks", "lost"}},
   };
   for (const auto& [object, keys] : required) {
@@ -87,7 +91,7 @@ TEST(RecordContent, MissingKeysAreAbsentOrRefused) {
        {"cookie", "interface", "uid", "cgroup_id", "cgroup", "syn_queue_len", "syn_queue_young",
         "fastopen_queue_len", "fastopen_queue_limit", "sk_drops", "oldest_wait_ns",
         "listen_requested", "counts"}},
-      {"/namespaces/0", {"name", "sysctls", "mib", "mib_after", "counted"}},
+      {"/namespaces/0", {"name", "sysctls", "mib", "mib_after", "counted", "nat", "nics_complete"}},
       {"/namespaces/0/sysctls",
        {"somaxconn", "tcp_max_syn_backlog", "tcp_syncookies", "tcp_abort_on_overflow",
         "tcp_synack_retries", "tcp_migrate_req"}},
@@ -139,7 +143,8 @@ TEST(RecordContent, WhatIsNotCountedIsNotThere) {
   };
   EXPECT_EQ(without({"counting"}).counting, std::nullopt);
   EXPECT_TRUE(without({"closed"}).closed.empty());
-  const Sample before = without({"counting", "counts", "closed"});
+  EXPECT_TRUE(without({"nics"}).nics.empty());
+  const Sample before = without({"counting", "counts", "closed", "nics"});
   EXPECT_EQ(before.counting, std::nullopt);
   EXPECT_TRUE(before.counts.empty());
   EXPECT_TRUE(before.closed.empty());
@@ -156,6 +161,39 @@ TEST(RecordContent, WhatIsNotCountedIsNotThere) {
   EXPECT_EQ(sample.counts.at(0)[Counter::synacks], 1001U);
   EXPECT_FALSE(sample.counting.value().peaks);
   EXPECT_TRUE(sample.counting->handshake_time);
+}
+
+TEST(RecordContent, InterfacesAreReadStrictly) {
+  Json json = document(full_sample());
+  json["nics"][0]["mode"] = "xdp-offload";
+  expect_refused(json, "nics[0].mode");
+  for (const int port : {443, 1}) {  // the same again, and descending
+    json = document(full_sample());
+    json["nics"][0]["ports"][0]["port"] = 443;
+    json["nics"][0]["ports"][1]["port"] = port;
+    expect_refused(json, "ports are not ascending");
+  }
+  json = document(full_sample());
+  json["nics"][0]["ports"][1]["port"] = 65536;
+  expect_refused(json, "ports of nic [0].port");
+  // What was not counted is 0, what was not measured is absent.
+  json = document(full_sample());
+  for (const char* key : {"mode", "note", "passed", "evictions", "handshake_times"}) {
+    json["nics"][0].erase(key);
+  }
+  json["nics"][0]["ports"][0] = {{"port", 80}};
+  json["nics"][1].erase("ports");
+  const Played played = play_document(json);
+  ASSERT_EQ(played.samples.size(), 1U) << played.error;
+  const RawNic& nic = played.samples[0]->nics.at(0);
+  EXPECT_EQ(nic.mode, std::nullopt);
+  EXPECT_EQ(nic.evictions, std::nullopt);
+  EXPECT_EQ(nic.note, "");
+  EXPECT_EQ(nic.passed, 0U);
+  EXPECT_FALSE(nic.handshake_times);
+  EXPECT_EQ(nic.ports.at(0).syn_in, 0U);
+  EXPECT_EQ(nic.ports[0].handshake_time.count(), 0U);
+  EXPECT_TRUE(played.samples[0]->nics.at(1).ports.empty());
 }
 
 TEST(RecordContent, CountsThatAreNotThereAreRefused) {

@@ -24,6 +24,36 @@ ListenerCounts full_counts() {
   return counts;
 }
 
+std::vector<RawNic> full_nics() {
+  RawNic nic;
+  nic.netns = NetnsId{4026531840};
+  nic.interface = "eth0";
+  nic.ifindex = 2;
+  nic.mode = NicMode::xdp_generic;
+  nic.note = "its XDP is held by another program";
+  nic.passed = 20'000'000'001;
+  nic.malformed = 201;
+  nic.fragments = 202;
+  nic.evictions = 203;
+  nic.handshake_times = true;
+  nic.ports.resize(2);
+  nic.ports[0] = {80, 301, 302, 303, 304, 305, full_counts().accept_wait};
+  nic.ports[1].port = 443;
+  RawNic other = nic;
+  other.interface = "eth1";
+  other.ifindex = 3;
+  other.mode = NicMode::tc;
+  other.note.clear();
+  other.evictions = std::nullopt;
+  other.handshake_times = false;
+  RawNic unwatched;
+  unwatched.netns = nic.netns;
+  unwatched.interface = "eth2";
+  unwatched.ifindex = 4;
+  unwatched.note = "it is down";
+  return {nic, other, unwatched};
+}
+
 }  // namespace
 
 Sample full_sample() {
@@ -64,6 +94,8 @@ Sample full_sample() {
   host.mib = MibCounters{{"SyncookiesSent", 7}, {"ListenOverflows", 54000}, {"ListenDrops", 54321}};
   host.mib_after = MibCounters{{"SyncookiesSent", 8}, {"ListenDrops", 54322}};
   host.counted = 0;
+  host.nat = "nftables, ipvs";
+  host.nics_complete = false;
 
   auto owners = std::make_shared<OwnerTable>();
   owners->pids = {812, 815, 20000};
@@ -93,6 +125,7 @@ Sample full_sample() {
   sample.closed[0].listener.counts = 2;
   sample.closed[1] = {listener, 86'400'000'000'002};
   sample.closed[1].listener.counts = std::nullopt;
+  sample.nics = full_nics();
   sample.self = {1'234'567, 89'000'000, 12'582'912, 4, {{"ring full", 2}, {"vanished", 1}}};
   return sample;
 }

@@ -62,6 +62,16 @@ TEST(Record, GivesBackExtremes) {
   counts.accept_queue_peak = counts.syn_queue_peak = kMax<std::uint32_t>;
   counts.accept_wait.counts.fill(kMax<std::uint64_t>);
   counts.accept_wait.sum_ns = counts.accept_wait.max_ns = kMax<std::uint64_t>;
+  RawNic& nic = sample.nics.at(0);
+  nic.netns = NetnsId{kMax<std::uint32_t>};
+  nic.ifindex = kMax<std::uint32_t>;
+  nic.mode = NicMode::xdp;
+  nic.passed = nic.malformed = nic.fragments = kMax<std::uint64_t>;
+  nic.evictions = kMax<std::uint64_t>;
+  NicPort& port = nic.ports.at(1);
+  port.port = kMax<std::uint16_t>;
+  port.syn_in = port.syn_known = port.synack_out = port.ack_in = port.rst_in = kMax<std::uint64_t>;
+  port.handshake_time = counts.accept_wait;
   sample.counting->counters = (std::uint32_t{1} << kCounters) - 1;
   sample.closed.at(0).monotonic_ns = kMax<std::uint64_t>;
   sample.namespaces.at(0).sysctls = {
@@ -93,9 +103,14 @@ TEST(Record, GivesBackZeroesAsZeroes) {
   listener.listen_requested = 0;
   listener.counts = 0;
   sample.listeners = {listener};
-  sample.namespaces = {{NetnsId{0}, "", {0, 0, 0, 0, 0, 0}, MibCounters{}, MibCounters{}, 0}};
+  sample.namespaces = {
+      {NetnsId{0}, "", {0, 0, 0, 0, 0, 0}, MibCounters{}, MibCounters{}, 0, "", false}};
   sample.counting.emplace();
   sample.counts.resize(1);
+  sample.nics.resize(1);
+  sample.nics[0].mode = NicMode::tc;
+  sample.nics[0].evictions = 0;
+  sample.nics[0].ports.resize(1);
   sample.closed = {{listener, 0}};
   sample.owners = std::make_shared<OwnerTable>();
   expect_round_trip({sample});
@@ -105,6 +120,7 @@ TEST(Record, GivesBackAbsentAsAbsent) {
   Sample sample;
   sample.listeners.resize(1);
   sample.namespaces.resize(1);
+  sample.nics.resize(1);
   const Played played = play(record({sample}));
   ASSERT_EQ(played.samples.size(), 1U);
   EXPECT_EQ(sample_text(*played.samples[0]), sample_text(sample));
@@ -117,6 +133,9 @@ TEST(Record, GivesBackAbsentAsAbsent) {
   EXPECT_FALSE(played.samples[0]->counting);
   EXPECT_FALSE(played.samples[0]->namespaces.at(0).name || played.samples[0]->namespaces[0].mib ||
                played.samples[0]->namespaces[0].sysctls.somaxconn);
+  EXPECT_FALSE(played.samples[0]->namespaces[0].nat ||
+               played.samples[0]->namespaces[0].nics_complete);
+  EXPECT_FALSE(played.samples[0]->nics.at(0).mode || played.samples[0]->nics[0].evictions);
 }
 
 TEST(Record, GivesBackASampleOfNothing) {
@@ -131,6 +150,8 @@ TEST(Record, GivesBackNamesThatAreNoText) {
   sample.listeners.at(0).cgroup = evil;
   sample.namespaces.at(0).name = evil;
   sample.namespaces.at(0).mib = MibCounters{{evil, 1}};
+  sample.namespaces.at(0).nat = evil;
+  sample.nics.at(0).interface = sample.nics.at(0).note = evil;
   sample.self.lost = {{evil, 2}};
   auto owners = std::make_shared<OwnerTable>(*sample.owners);
   for (auto& [pid, process] : owners->processes) process = {evil, evil};

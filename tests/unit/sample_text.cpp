@@ -43,6 +43,10 @@ std::string text(Family family) {
   return text(static_cast<std::underlying_type_t<Family>>(family));
 }
 
+std::string text(NicMode mode) {
+  return text(static_cast<std::underlying_type_t<NicMode>>(mode));
+}
+
 std::string text(const std::array<std::uint8_t, 16>& address) {
   std::string out;
   for (const std::uint8_t byte : address) out += fmt::format("{:02x}", byte);
@@ -94,7 +98,7 @@ void add_listener(std::string& out, const RawListener& listener) {
 }
 
 void add_namespace(std::string& out, const RawNamespace& raw) {
-  const auto& [netns, name, sysctls, mib, mib_after, counted] = raw;
+  const auto& [netns, name, sysctls, mib, mib_after, counted, nat, nics_complete] = raw;
   const auto& [somaxconn, tcp_max_syn_backlog, tcp_syncookies, tcp_abort_on_overflow,
                tcp_synack_retries, tcp_migrate_req] = sysctls;
   out += "namespace";
@@ -109,6 +113,8 @@ void add_namespace(std::string& out, const RawNamespace& raw) {
   add(out, "mib", mib);
   add(out, "mib_after", mib_after);
   add(out, "counted", counted);
+  add(out, "nat", nat);
+  add(out, "nics_complete", nics_complete);
   out += '\n';
 }
 
@@ -137,6 +143,35 @@ void add_counting(std::string& out, const Counting& counting) {
   out += '\n';
 }
 
+void add_nic(std::string& out, const RawNic& nic) {
+  const auto& [netns, interface, ifindex, mode, note, passed, malformed, fragments, evictions,
+               handshake_times, ports] = nic;
+  out += "nic";
+  add(out, "netns", netns);
+  add(out, "interface", interface);
+  add(out, "ifindex", ifindex);
+  add(out, "mode", mode);
+  add(out, "note", note);
+  add(out, "passed", passed);
+  add(out, "malformed", malformed);
+  add(out, "fragments", fragments);
+  add(out, "evictions", evictions);
+  add(out, "handshake_times", handshake_times);
+  out += '\n';
+  for (const NicPort& each : ports) {
+    const auto& [port, syn_in, syn_known, synack_out, ack_in, rst_in, handshake_time] = each;
+    out += " ";
+    add(out, "port", port);
+    add(out, "syn_in", syn_in);
+    add(out, "syn_known", syn_known);
+    add(out, "synack_out", synack_out);
+    add(out, "ack_in", ack_in);
+    add(out, "rst_in", rst_in);
+    add_histogram(out, "handshake_time", handshake_time);
+    out += '\n';
+  }
+}
+
 void add_owners(std::string& out, const OwnerTable& owners) {
   const auto& [pids, by_inode, processes] = owners;
   for (const auto& [inode, range] : std::map(by_inode.begin(), by_inode.end())) {
@@ -159,7 +194,7 @@ void add_owners(std::string& out, const OwnerTable& owners) {
 
 std::string sample_text(const Sample& sample) {
   const auto& [wall_ns, monotonic_ns, host, kernel, backend, listeners, namespaces, owners,
-               counting, counts, closed, self] = sample;
+               counting, counts, closed, nics, self] = sample;
   const auto& [sample_ns, cpu_ns, memory_bytes, connection_hash_walks, lost] = self;
   std::string out = "sample";
   add(out, "wall_ns", wall_ns);
@@ -183,6 +218,7 @@ std::string sample_text(const Sample& sample) {
     out += ' ';
     add_listener(out, listener);
   }
+  for (const RawNic& each : nics) add_nic(out, each);
   out += "self";
   add(out, "sample_ns", sample_ns);
   add(out, "cpu_ns", cpu_ns);

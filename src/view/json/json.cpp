@@ -194,7 +194,49 @@ void write_namespace(std::string& out, const NamespaceRow& row) {
   member(out, "counted_since_start", row.counted_since_start);
   member(out, "coverage", row.coverage);
   member(out, "residual", row.residual);
+  member(out, "nat", raw.nat);
+  member(out, "nics_complete", raw.nics_complete);
   out += '}';
+}
+
+void write_nic_port(std::string& out, const RawNic& nic, const NicPort& of) {
+  out += "{\"port\":";
+  append(out, of.port);
+  member(out, "syn_in", of.syn_in);
+  member(out, "syn_known", of.syn_known);
+  member(out, "synack_out", of.synack_out);
+  member(out, "ack_in", of.ack_in);
+  member(out, "rst_in", of.rst_in);
+  if (nic.handshake_times) {
+    member(out, "handshake_time", &of.handshake_time);
+  } else {
+    member(out, "handshake_time", std::monostate());
+  }
+  out += '}';
+}
+
+/// What an interface that is not watched saw is not known.
+void write_nic(std::string& out, const RawNic& nic, const NamespaceRow* netns) {
+  const auto watched = [&](std::uint64_t value) {
+    return nic.mode ? std::optional(value) : std::nullopt;
+  };
+  out += "{\"netns\":";
+  append(out, number(nic.netns));
+  member(out, "netns_name", netns != nullptr ? netns->raw->name : std::nullopt);
+  member(out, "interface", nic.interface);
+  member(out, "mode", nic.mode ? std::optional(nic_mode_name(*nic.mode)) : std::nullopt);
+  member(out, "note", nic.note.empty() ? std::nullopt : std::optional(nic.note));
+  member(out, "passed", watched(nic.passed));
+  member(out, "malformed", watched(nic.malformed));
+  member(out, "fragments", watched(nic.fragments));
+  member(out, "evictions", nic.mode ? nic.evictions : std::nullopt);
+  out += ",\"ports\":[";
+  bool first = true;
+  for (const NicPort& of : nic.ports) {
+    if (!std::exchange(first, false)) out += ',';
+    write_nic_port(out, nic, of);
+  }
+  out += "]}";
 }
 
 void write_self(std::string& out, const RawSelf& self) {
@@ -262,7 +304,16 @@ void write_json(std::string& out, const Snapshot& snapshot,
     next();
     write_namespace(out, row);
   }
-  out += R"(],"nics":[],"self":)";
+  before = 0;
+  out += R"(],"nics":[)";
+  for (const RawNic& nic : snapshot.sample->nics) {
+    next();
+    const auto netns =
+        std::find_if(snapshot.namespaces.begin(), snapshot.namespaces.end(),
+                     [&](const NamespaceRow& row) { return row.raw->netns == nic.netns; });
+    write_nic(out, nic, netns != snapshot.namespaces.end() ? &*netns : nullptr);
+  }
+  out += R"(],"self":)";
   write_self(out, snapshot.sample->self);
   out += "}\n";
 }
