@@ -182,14 +182,13 @@ bool brings_packets_in(const Interface& interface, std::span<const Interface> al
     return other.master == interface.ifindex;
   });
   if (has_ports) return false;
-  // With the lower device in another namespace (a container's macvlan) this is the bottom here.
+  // What remains: loopback, hardware, veth, tun and tap, and tunnels. The packet in a tunnel passes
+  // twice, but can be read only on the tunnel's device, where it comes out. And what is stacked on
+  // a device of another namespace (a container's macvlan) is the bottom of this one.
   const bool lower_is_here = std::any_of(all.begin(), all.end(), [&](const Interface& other) {
     return other.ifindex == interface.lower;
   });
-  if (lower_is_here && is_one_of(interface.kind, kStacked)) return false;
-  // What remains: loopback, hardware, veth, tun and tap, and tunnels. The packet in a tunnel passes
-  // twice, but can be read only on the tunnel's device, where it comes out.
-  return true;
+  return !lower_is_here || !is_one_of(interface.kind, kStacked);
 }
 
 }  // namespace listenq

@@ -44,9 +44,9 @@ TEST(NetlinkAttributes, TheLastNeedsNoPadding) {
 
 TEST(NetlinkAttributes, StopAtAWrongLength) {
   const Bytes good = attribute(1, bytes_of(std::uint32_t{5}));
-  for (const std::uint16_t length : {0, 1, 3, 9, 65535}) {
+  for (const int length : {0, 1, 3, 9, 65535}) {
     nlattr header{};
-    header.nla_len = length;
+    header.nla_len = static_cast<std::uint16_t>(length);
     header.nla_type = 2;
     const Bytes bytes = joined({good, bytes_of(header), bytes_of(std::uint32_t{0})});
     EXPECT_EQ(visit(bytes), (Seen{{1, 4}})) << length;
