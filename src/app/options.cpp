@@ -31,6 +31,8 @@ struct Raw {
   std::string sort;
   std::string filter;
   std::string netns = "all";
+  std::string nic = "none";
+  std::string nic_mode = "auto";
   std::string backend = "auto";
   std::string no_feature;
   std::string file;
@@ -63,6 +65,35 @@ void choose_needs(Options& options) {
       (all || needed(Need::counters) || needed(Need::latency) || needed(Need::listen_call));
   options.probe.bpf_wanted =
       options.collect.owners || options.collect.syn_queue || options.probe.counting_wanted;
+}
+
+Result<NicOptions> parse_nic(const Raw& raw) {
+  NicOptions nic;
+  if (raw.nic_mode == "auto" || raw.nic_mode == "tc") {
+    nic.mode = NicMode::tc;
+  } else if (raw.nic_mode == "xdp") {
+    nic.mode = NicMode::xdp;
+  } else if (raw.nic_mode == "xdp-generic") {
+    nic.mode = NicMode::xdp_generic;
+  } else {
+    return tl::unexpected(
+        usage(fmt::format("--nic-mode: there is no mode '{}'; choose from auto, "
+                          "xdp, xdp-generic, tc",
+                          printable(raw.nic_mode))));
+  }
+  if (raw.nic == "none") return nic;
+  if (raw.nic == "auto") {
+    nic.which = NicOptions::Which::automatic;
+    return nic;
+  }
+  nic.which = NicOptions::Which::named;
+  for (const std::string_view name : split(raw.nic, ',')) {
+    if (name.empty()) {
+      return tl::unexpected(usage("--nic: give none, auto, or names of interfaces: eth0,eth1"));
+    }
+    nic.names.emplace_back(name);
+  }
+  return nic;
 }
 
 /// Which options were given, where a value does not tell.
@@ -130,6 +161,9 @@ Result<Options> check(const Raw& raw, const Given& given, Command command,
                           : raw.netns == "self" ? Scope::self
                                                 : Scope::named;
   options.collect.name = raw.netns;
+  auto nic = parse_nic(raw);
+  if (!nic) return tl::unexpected(nic.error());
+  options.collect.nic = std::move(*nic);
   choose_needs(options);
   return options;
 }
@@ -155,6 +189,15 @@ void add_options(CLI::App& app, Raw& raw) {
   app.add_option("--netns", raw.netns,
                  "all (default for root), self, or a name of `ip netns` or an inode number")
       ->type_name("NETNS");
+  app.add_option(
+         "--nic", raw.nic,
+         "count handshakes at interfaces: none (default), auto (all that bring packets in), "
+         "or names")
+      ->type_name("none|auto|IF[,IF]");
+  app.add_option("--nic-mode", raw.nic_mode,
+                 "how: auto (tc, which resets no link), xdp (native; some drivers reset the link), "
+                 "xdp-generic, tc")
+      ->type_name("MODE");
   app.add_option("--backend", raw.backend, "way of reading: auto, iter, diag")->type_name("NAME");
   app.add_option("--no-feature", raw.no_feature, "do without: see --explain for the names")
       ->type_name("NAME[,NAME]");

@@ -98,6 +98,17 @@ Result<std::unique_ptr<Collector>> Collector::create(Probe probe, CollectOptions
   if (collector->options_.scope != Scope::self) {
     collector->home_fd_ = Fd(::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
   }
+  if (collector->options_.nic.which != NicOptions::Which::none) {
+    if (const Fact& bpf = collector->probe_.facts[Feature::bpf]; !bpf.have) {
+      return failure(
+          ErrorKind::unsupported,
+          fmt::format("--nic: {}; without --nic the tool shows what it can", bpf.why_not));
+    }
+    const Fact& tcx = collector->probe_.facts[Feature::tcx];
+    NicOptions nic = collector->options_.nic;
+    nic.tcx = tcx.have || tcx.why_not.empty();
+    collector->nics_ = std::make_unique<NicWatch>(std::move(nic));
+  }
   return collector;
 }
 
@@ -236,7 +247,7 @@ void Collector::name_ownerless_cgroups(Sample& sample) {
 
 /// What was counted, and again the MIB of the namespaces where something was lost since the sample
 /// before: between the two lies what it was when the counts were read.
-void Collector::count(Sample& sample, const Backend::Enter& enter_by_id) {
+void Collector::count_events(Sample& sample, const Backend::Enter& enter_by_id) {
   probe_.counter->add_to(sample, options_.scope == CollectOptions::Scope::all, enter_by_id);
   if (!options_.namespace_files) return;
   std::unordered_map<std::uint32_t, std::uint64_t> losses;
@@ -252,6 +263,24 @@ void Collector::count(Sample& sample, const Backend::Enter& enter_by_id) {
     if (enter_by_id(raw.netns)) raw.mib_after = read_mib(kProc);
   }
   losses_ = std::move(losses);
+}
+
+/// Interfaces are read first, so that no packet on its way from there looks lost.
+Result<void> Collector::count(Sample& sample, const Backend::Enter& enter_by_id) {
+  if (nics_) nics_->read(sample);
+  if (probe_.counter) count_events(sample, enter_by_id);
+  return nics_ ? nics_->follow(sample, home_, enter_by_id) : Result<void>();
+}
+
+Collector::~Collector() {
+  if (!nics_) return;
+  const std::vector<NetnsRef> refs = wanted_namespaces();
+  nics_->close([&](NetnsId id) {
+    const auto ref = std::find_if(refs.begin(), refs.end(),
+                                  [&](const NetnsRef& candidate) { return candidate.id == id; });
+    return ref != refs.end() && enter(*ref);
+  });
+  leave();
 }
 
 Result<std::shared_ptr<const Sample>> Collector::sample() {
@@ -286,13 +315,14 @@ Result<std::shared_ptr<const Sample>> Collector::sample() {
     return ref != refs.end() && enter_surely(*ref);
   };
   probe_.backend->complete(sample->listeners, request, enter_by_id);
-  if (probe_.counter) count(*sample, enter_by_id);
+  const auto counted = count(*sample, enter_by_id);
   leave();
   reopened_.clear();
   if (current_ != home_) {
     return failure(ErrorKind::unsupported,
                    "can't return to the network namespace that the tool was started in");
   }
+  if (!counted) return tl::unexpected<Error>(counted.error());
   if (sample->namespaces.empty()) {
     if (last_error_) return tl::unexpected<Error>(*last_error_);
     return failure(ErrorKind::unsupported,

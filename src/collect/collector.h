@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "nic/nic_watch.h"
 #include "probe/kernel_facts.h"
 #include "procmap/namespaces.h"
 #include "procmap/owners.h"
@@ -23,11 +24,17 @@ struct CollectOptions {
   bool syn_queue = true;
   bool sk_drops = true;
   bool namespace_files = true;  ///< sysctls and MIB counters
+  NicOptions nic;
 };
 
 class Collector {
  public:
-  /// An error when the named namespace does not exist.
+  Collector(const Collector&) = delete;
+  Collector& operator=(const Collector&) = delete;
+  /// Takes off what it attached to interfaces and would not go by itself.
+  ~Collector();
+
+  /// An error when the named namespace does not exist, or interfaces shall be watched and can't.
   [[nodiscard]] static Result<std::unique_ptr<Collector>> create(Probe probe,
                                                                  CollectOptions options);
 
@@ -46,7 +53,8 @@ class Collector {
   void leave();
   void read_all(const std::vector<NetnsRef>& refs, const ReadRequest& request, Sample& sample);
   void read_one(const NetnsRef& ref, const ReadRequest& request, Sample& sample);
-  void count(Sample& sample, const Backend::Enter& enter_by_id);
+  [[nodiscard]] Result<void> count(Sample& sample, const Backend::Enter& enter_by_id);
+  void count_events(Sample& sample, const Backend::Enter& enter_by_id);
   void look_for(const Sample& sample);
   void add_owners(const Sample& sample, std::vector<SocketOwner> owners);
   [[nodiscard]] bool owners_due(const Sample& sample) const;
@@ -56,6 +64,7 @@ class Collector {
   CollectOptions options_;
   NamespaceLister lister_;
   std::unique_ptr<CgroupPaths> cgroups_;
+  std::unique_ptr<NicWatch> nics_;  ///< null: no interface is watched
   std::string host_;
   std::string kernel_;
   std::optional<NetnsId> home_;  ///< the namespace that the process started in

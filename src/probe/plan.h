@@ -44,6 +44,7 @@ enum class Feature : std::uint8_t {
   hook_timeout,     ///< reqsk_timer_handler()
   hook_close,       ///< inet_csk_listen_stop()
   hook_listen,      ///< __sys_listen()
+  tcx,              ///< links for tc programs (6.6); tried with --nic
   count_,
 };
 

@@ -24,15 +24,15 @@ const std::map<std::string, std::set<std::string>>& may_include() {
       {"model", {"util"}},
       {"procmap", model_and_below},
       {"probe", {"listenq", "model", "util"}},
-      {"nic", {"listenq", "model", "util"}},
-      {"collect", {"probe", "procmap", "model", "util"}},
+      {"nic", {"listenq", "probe", "model", "util"}},
+      {"collect", {"nic", "probe", "procmap", "model", "util"}},
       {"record", model_and_below},
       {"view/text", model_and_below},
       {"view/json", model_and_below},
       {"view/csv", model_and_below},
       {"view/tui", model_and_below},
       {"app",
-       {"collect", "probe", "procmap", "model", "record", "util", "view/text", "view/json",
+       {"collect", "nic", "probe", "procmap", "model", "record", "util", "view/text", "view/json",
         "view/csv", "view/tui"}},
   };
   return table;
@@ -47,8 +47,9 @@ struct Fence {
 const std::vector<Fence>& fences() {
   static const std::vector<Fence> table = {
       {{"bpf/", "listenq.skel.h", "listenq.lskel.h"},
-       {"probe/bpf_programs.cpp", "probe/counting_programs.cpp", "probe/iterator.cpp",
-        "probe/libbpf_log.cpp", "probe/light_skeleton.c"}},
+       {"nic/interface_programs.cpp", "nic/tc_filters.cpp", "probe/bpf_programs.cpp",
+        "probe/counting_programs.cpp", "probe/iterator.cpp", "probe/libbpf_log.cpp",
+        "probe/light_skeleton.c"}},
       {{"ncurses", "curses", "term.h"}, {"view/tui/"}},
       {{"CLI/"}, {"app/options.cpp"}},
       {{"nlohmann/"}, {"record/"}},
