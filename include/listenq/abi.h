@@ -158,8 +158,10 @@ struct listenq_nic_owner {
 	__u32 pid;	     /* in its pid namespace */
 	__u32 pid_namespace; /* inode number */
 	__u32 made_qdisc;    /* the clsact qdisc was not there before */
-	__u32 padding;
+	__u32 magic;	     /* LISTENQ_NIC_MAGIC: it is this structure, at this place */
 };
+
+#define LISTENQ_NIC_MAGIC 0x6c716e01u
 
 struct listenq_nic_totals {
 	__u64 passed; /* all frames that came in */

@@ -15,7 +15,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <memory>
+#include <cstddef>
+#include <cstring>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -72,11 +73,14 @@ std::optional<listenq_nic_owner> owner_of(std::uint32_t program_id) {
     size = sizeof about;
     if (!map || bpf_obj_get_info_by_fd(map.get(), &about, &size) != 0) continue;
     if (std::string_view(std::data(about.name)) != "nic_bpf.bss") continue;
-    if (about.value_size != sizeof(Memory)) continue;
-    auto memory = std::make_unique<Memory>();
+    if (about.value_size < sizeof(Memory)) continue;
+    std::vector<std::byte> memory(about.value_size);
     const std::uint32_t zero = 0;
-    if (bpf_map_lookup_elem(map.get(), &zero, memory.get()) != 0) continue;
-    return memory->listenq_nic_owner;
+    if (bpf_map_lookup_elem(map.get(), &zero, memory.data()) != 0) continue;
+    listenq_nic_owner owner{};
+    std::memcpy(&owner, memory.data() + offsetof(Memory, listenq_nic_owner), sizeof owner);
+    // Of another version it may be elsewhere: such a filter is left alone.
+    if (owner.magic == LISTENQ_NIC_MAGIC) return owner;
   }
   return std::nullopt;
 }
@@ -123,6 +127,7 @@ listenq_nic_owner this_process() {
   owner.start_ticks = start_ticks(owner.pid);
   owner.pid_namespace = pid_namespace();
   owner.beat_ns = monotonic_ns();
+  owner.magic = LISTENQ_NIC_MAGIC;
   return owner;
 }
 
