@@ -41,4 +41,28 @@ std::string explain(const Probe& probe) {
   return out;
 }
 
+std::string explain_nics(const Sample& sample, bool outlives_kill) {
+  std::string out = "\ninterfaces (--nic)\n";
+  const auto line = std::back_inserter(out);
+  for (const RawNic& nic : sample.nics) {
+    const std::string name = fmt::format("{}@{}", printable(nic.interface), number(nic.netns));
+    fmt::format_to(line, "  {:<34} {}", name, nic.mode ? nic_mode_name(*nic.mode) : "not watched");
+    if (!nic.note.empty()) fmt::format_to(line, ": {}", printable(nic.note));
+    out += '\n';
+  }
+  if (sample.nics.empty()) out += "  none: no namespace that is shown has listeners\n";
+  for (const RawNamespace& netns : sample.namespaces) {
+    if (netns.nat.value_or("").empty()) continue;
+    fmt::format_to(line,
+                   "  destinations are rewritten in {} ({}): its ports at interfaces need not be "
+                   "those of listeners\n",
+                   number(netns.netns), *netns.nat);
+  }
+  out += outlives_kill
+             ? "  this kernel has no links for tc (new in Linux 6.6): what kill -9 leaves behind, "
+               "the next start with --nic takes off\n"
+             : "  all of it hangs on links, so nothing stays attached when the tool ends\n";
+  return out;
+}
+
 }  // namespace listenq

@@ -159,7 +159,16 @@ Result<void> run_with_source(const Options& options) {
 Result<void> run_explain(const Options& options) {
   auto probe = open_probe(options.probe);
   if (!probe) return tl::unexpected<Error>(probe.error());
-  return print(explain(*probe));
+  std::string text = explain(*probe);
+  if (options.collect.nic.which != NicOptions::Which::none) {
+    // How an interface can be watched is found by attaching to it.
+    auto collector = Collector::create(std::move(*probe), options.collect);
+    if (!collector) return tl::unexpected<Error>(collector.error());
+    const auto sample = (*collector)->sample();
+    if (!sample) return tl::unexpected<Error>(sample.error());
+    text += explain_nics(**sample, (*collector)->nics_outlive_kill());
+  }
+  return print(text);
 }
 
 }  // namespace

@@ -13,4 +13,7 @@ namespace listenq {
 /// The text of --explain.
 [[nodiscard]] std::string explain(const Probe& probe);
 
+/// Its part about interfaces, from a sample that watches some.
+[[nodiscard]] std::string explain_nics(const Sample& sample, bool outlives_kill);
+
 }  // namespace listenq

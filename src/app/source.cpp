@@ -14,12 +14,23 @@ namespace {
 
 class LiveSource final : public Source {
  public:
-  explicit LiveSource(std::unique_ptr<Collector> collector) : collector_(std::move(collector)) {}
+  LiveSource(std::unique_ptr<Collector> collector, bool native_xdp)
+      : collector_(std::move(collector)), native_xdp_(native_xdp) {}
 
   Result<std::shared_ptr<const Sample>> next() override { return collector_->sample(); }
   [[nodiscard]] bool live() const override { return true; }
 
   [[nodiscard]] std::string note() const override {
+    const std::string reading = reading_note();
+    if (!native_xdp_) return reading;
+    return fmt::format(
+        "native XDP: some drivers reset the link when it is attached and detached{}{}",
+        reading.empty() ? "" : "; ", reading);
+  }
+  [[nodiscard]] std::string closing_note() const override { return ""; }
+
+ private:
+  [[nodiscard]] std::string reading_note() const {
     const Probe& probe = collector_->probe();
     const Fact& namespaces = probe.facts[Feature::namespaces];
     if (!namespaces.have && !probe.facts[Feature::bpf].have) {
@@ -34,10 +45,9 @@ class LiveSource final : public Source {
     }
     return "";
   }
-  [[nodiscard]] std::string closing_note() const override { return ""; }
 
- private:
   std::unique_ptr<Collector> collector_;
+  bool native_xdp_;
 };
 
 class ReplaySource final : public Source {
@@ -73,7 +83,9 @@ Result<std::unique_ptr<Source>> open_source(const Options& options) {
   if (!probe) return tl::unexpected<Error>(probe.error());
   auto collector = Collector::create(std::move(*probe), options.collect);
   if (!collector) return tl::unexpected<Error>(collector.error());
-  return std::make_unique<LiveSource>(std::move(*collector));
+  const NicOptions& nic = options.collect.nic;
+  const bool native_xdp = nic.which != NicOptions::Which::none && nic.mode == NicMode::xdp;
+  return std::make_unique<LiveSource>(std::move(*collector), native_xdp);
 }
 
 }  // namespace listenq

@@ -43,6 +43,8 @@ class Collector {
   [[nodiscard]] Result<std::shared_ptr<const Sample>> sample();
 
   [[nodiscard]] const Probe& probe() const { return probe_; }
+  /// What is attached to interfaces now would stay if this process were killed.
+  [[nodiscard]] bool nics_outlive_kill() const { return nics_ && nics_->outlives_kill(); }
 
  private:
   Collector(Probe probe, CollectOptions options);

@@ -130,7 +130,7 @@ Result<std::unique_ptr<InterfacePrograms>> InterfacePrograms::attach(NicPrograms
                                                          : "its frames have no Ethernet header";
     if (error.empty()) error = result->attach_xdp();
     if (!error.empty()) {
-      result->note_ = fmt::format("tc, because {} can't be had: {}",
+      result->note_ = fmt::format("{} can't be had: {}",
                                   wish.mode == NicMode::xdp ? "native XDP" : "generic XDP", error);
       result->mode_ = NicMode::tc;
       result->unload();

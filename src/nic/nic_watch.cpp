@@ -66,6 +66,7 @@ class NicWatch::Work {
   [[nodiscard]] Result<void> follow(Sample& sample, std::optional<NetnsId> home,
                                     const Enter& enter);
   void close(const Enter& enter);
+  [[nodiscard]] bool outlives_kill() const;
 
  private:
   using Ports = std::map<std::uint16_t, std::uint8_t>;  ///< port -> LISTENQ_NIC_*
@@ -338,14 +339,27 @@ void NicWatch::Work::list(Sample& sample) const {
   }
 }
 
+namespace {
+
+template <class Interfaces>
+bool any_outlives_kill(const Interfaces& interfaces) {
+  return std::any_of(interfaces.begin(), interfaces.end(), [](const auto& entry) {
+    const auto& programs = entry.second.programs;
+    return programs && programs->outlives_kill();
+  });
+}
+
+}  // namespace
+
+bool NicWatch::Work::outlives_kill() const {
+  return std::any_of(namespaces_.begin(), namespaces_.end(),
+                     [](const auto& entry) { return any_outlives_kill(entry.second.interfaces); });
+}
+
 void NicWatch::Work::close(const Enter& enter) {
   for (auto& [netns, state] : namespaces_) {
-    const bool filters =
-        std::any_of(state.interfaces.begin(), state.interfaces.end(), [](const auto& entry) {
-          const auto& programs = entry.second.programs;
-          return programs && programs->outlives_kill();
-        });
-    if (filters && !enter(netns)) continue;
+    // Gone, or not to be entered: the next to watch there cleans up.
+    if (any_outlives_kill(state.interfaces) && !enter(netns)) continue;
     for (auto& [ifindex, watched] : state.interfaces) drop(watched);
   }
   namespaces_.clear();
@@ -361,6 +375,10 @@ void NicWatch::read(Sample& sample) {
 
 Result<void> NicWatch::follow(Sample& sample, std::optional<NetnsId> home, const Enter& enter) {
   return work_->follow(sample, home, enter);
+}
+
+bool NicWatch::outlives_kill() const {
+  return work_->outlives_kill();
 }
 
 void NicWatch::close(const Enter& enter) {

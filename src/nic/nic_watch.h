@@ -41,6 +41,9 @@ class NicWatch {
   [[nodiscard]] Result<void> follow(Sample& sample, std::optional<NetnsId> home,
                                     const Enter& enter);
 
+  /// Something is attached that a killed process would leave behind, for the next to clean up.
+  [[nodiscard]] bool outlives_kill() const;
+
   /// Takes off what does not go by itself. The thread may be in any namespace then.
   void close(const Enter& enter);
 
