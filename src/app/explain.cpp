@@ -60,7 +60,7 @@ std::string explain_nics(const Sample& sample, bool outlives_kill) {
   }
   out += outlives_kill
              ? "  this kernel has no links for tc (new in Linux 6.6): what kill -9 leaves behind, "
-               "the next start with --nic takes off\n"
+               "the next start that watches takes off\n"
              : "  all of it hangs on links, so nothing stays attached when the tool ends\n";
   return out;
 }

@@ -60,6 +60,8 @@ void choose_needs(Options& options) {
   // The JSON document has the namespaces beside the listeners.
   options.collect.namespace_files = all || needed(Need::sysctl) || options.format == Format::json;
   options.probe.single_sample = options.command == Command::watch && options.mode == Mode::once;
+  // Looking for what others left behind takes longer than a single sample.
+  options.collect.clean_up = !options.probe.single_sample;
   options.probe.counting_wanted =
       !options.probe.single_sample &&
       (all || needed(Need::counters) || needed(Need::latency) || needed(Need::listen_call));

@@ -265,6 +265,15 @@ void Collector::count_events(Sample& sample, const Backend::Enter& enter_by_id) 
   losses_ = std::move(losses);
 }
 
+/// Kernels without links for tc keep filters of a process that was killed.
+void Collector::clean_up(const std::vector<NetnsRef>& refs) {
+  if (!std::exchange(options_.clean_up, false)) return;
+  if (!probe_.facts[Feature::bpf].have || !filters_left_behind()) return;
+  for (const NetnsRef& ref : refs) {
+    if (enter_surely(ref)) remove_filters_left_behind();
+  }
+}
+
 /// Interfaces are read first, so that no packet on its way from there looks lost.
 Result<void> Collector::count(Sample& sample, const Backend::Enter& enter_by_id) {
   if (nics_) nics_->read(sample);
@@ -298,6 +307,7 @@ Result<std::shared_ptr<const Sample>> Collector::sample() {
   request.sk_drops = options_.sk_drops;
   request.holders = options_.owners && !owners_ && probe_.plan.owners_from_bpf;
   request.namespaces = refs.size();
+  clean_up(refs);
   read_all(refs, request, *sample);
   const bool owners_wanted = owners_due(*sample);
   request.holders = owners_wanted && probe_.plan.owners_from_bpf;

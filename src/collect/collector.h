@@ -25,6 +25,7 @@ struct CollectOptions {
   bool sk_drops = true;
   bool namespace_files = true;  ///< sysctls and MIB counters
   NicOptions nic;
+  bool clean_up = true;  ///< takes off what a killed process left at interfaces, once, at the start
 };
 
 class Collector {
@@ -56,6 +57,7 @@ class Collector {
   void read_all(const std::vector<NetnsRef>& refs, const ReadRequest& request, Sample& sample);
   void read_one(const NetnsRef& ref, const ReadRequest& request, Sample& sample);
   [[nodiscard]] Result<void> count(Sample& sample, const Backend::Enter& enter_by_id);
+  void clean_up(const std::vector<NetnsRef>& refs);
   void count_events(Sample& sample, const Backend::Enter& enter_by_id);
   void look_for(const Sample& sample);
   void add_owners(const Sample& sample, std::vector<SocketOwner> owners);

@@ -56,4 +56,10 @@ class NicWatch {
   std::unique_ptr<Work> work_;
 };
 
+/// Whether filters of this program are anywhere on the machine that no living process looks after.
+[[nodiscard]] bool filters_left_behind();
+
+/// Takes them off every interface of the calling thread's namespace.
+void remove_filters_left_behind();
+
 }  // namespace listenq

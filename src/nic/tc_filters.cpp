@@ -23,6 +23,8 @@
 #include <type_traits>
 
 #include "nic.skel.h"
+#include "nic/interfaces.h"
+#include "nic/nic_watch.h"
 #include "util/clock.h"
 #include "util/fd.h"
 #include "util/netlink.h"
@@ -207,6 +209,27 @@ void TcFilters::remove_qdisc_if_empty() const {
   if (has_filters(ifindex_, true) || has_filters(ifindex_, false)) return;
   bpf_tc_hook hook = hook_of(ifindex_, kBothWays);
   (void)bpf_tc_hook_destroy(&hook);
+}
+
+void TcFilters::clean_up() {
+  remove_stale();
+  if (made_qdisc_) remove_qdisc_if_empty();
+  made_qdisc_ = false;
+}
+
+bool filters_left_behind() {
+  const std::uint64_t now = monotonic_ns();
+  for (std::uint32_t id = 0; bpf_prog_get_next_id(id, &id) == 0;) {
+    const auto owner = owner_of(id);
+    if (owner && !is_alive(*owner, now)) return true;
+  }
+  return false;
+}
+
+void remove_filters_left_behind() {
+  const auto interfaces = list_interfaces();
+  if (!interfaces) return;
+  for (const Interface& interface : *interfaces) TcFilters(interface.ifindex).clean_up();
 }
 
 void TcFilters::detach() {

@@ -25,6 +25,10 @@ class TcFilters {
   /// error, or "".
   [[nodiscard]] std::string attach(bool ingress, int program);
 
+  /// Removes filters that killed processes left, and the qdisc with the last of them if they made
+  /// it.
+  void clean_up();
+
   /// Takes the filters off again, and the qdisc if it was made here and holds no other filter.
   void detach();
 
