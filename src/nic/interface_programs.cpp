@@ -92,12 +92,42 @@ bool NicPrograms::add_port(std::uint16_t slot, std::uint16_t port) {
   return bpf_map_update_elem(shared_.port_counts.get(), &key, &nothing, BPF_ANY) == 0;
 }
 
-std::optional<listenq_nic_counts> NicPrograms::read_port(std::uint16_t slot,
-                                                         std::uint16_t port) const {
-  const std::uint32_t key = key_of(slot, port);
+void NicPrograms::read_ports(const TakePort& take) {
+  if (!shared_.port_counts) return;
+  if (!batches_ || !read_in_batches(take)) {
+    batches_ = false;
+    read_one_by_one(take);
+  }
+}
+
+/// False when the first of them failed, so that nothing was taken.
+bool NicPrograms::read_in_batches(const TakePort& take) {
+  constexpr std::uint32_t kBatch = 512;
+  std::vector<std::uint32_t> keys(kBatch);
+  std::vector<listenq_nic_counts> values(kBatch);
+  std::uint32_t position = 0;  // the kernel's, a bucket of the table
+  for (bool first = true;; first = false) {
+    std::uint32_t count = kBatch;
+    const int error = bpf_map_lookup_batch(shared_.port_counts.get(), first ? nullptr : &position,
+                                           &position, keys.data(), values.data(), &count, nullptr);
+    if (error != 0 && error != -ENOENT) return !first;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      take(static_cast<std::uint16_t>(keys[i] >> 16U), static_cast<std::uint16_t>(keys[i]),
+           values[i]);
+    }
+    if (error != 0) return true;  // that was the end
+  }
+}
+
+void NicPrograms::read_one_by_one(const TakePort& take) {
+  const int map = shared_.port_counts.get();
+  std::uint32_t key = 0;
   listenq_nic_counts counts{};
-  if (bpf_map_lookup_elem(shared_.port_counts.get(), &key, &counts) != 0) return std::nullopt;
-  return counts;
+  for (const std::uint32_t* before = nullptr; bpf_map_get_next_key(map, before, &key) == 0;
+       before = &key) {
+    if (bpf_map_lookup_elem(map, &key, &counts) != 0) continue;
+    take(static_cast<std::uint16_t>(key >> 16U), static_cast<std::uint16_t>(key), counts);
+  }
 }
 
 void NicPrograms::remove_port(std::uint16_t slot, std::uint16_t port) {

@@ -9,6 +9,7 @@
 #include <linux/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -44,12 +45,18 @@ class NicPrograms {
   /// Counts of one port of one interface (by slot, see InterfacePrograms), begun at 0. False: no
   /// room.
   [[nodiscard]] bool add_port(std::uint16_t slot, std::uint16_t port);
-  [[nodiscard]] std::optional<listenq_nic_counts> read_port(std::uint16_t slot,
-                                                            std::uint16_t port) const;
+  using TakePort =
+      std::function<void(std::uint16_t slot, std::uint16_t port, const listenq_nic_counts&)>;
+  /// All of them, in no order; ports may be added and removed meanwhile by nobody.
+  void read_ports(const TakePort& take);
   void remove_port(std::uint16_t slot, std::uint16_t port);
 
  private:
+  [[nodiscard]] bool read_in_batches(const TakePort& take);
+  void read_one_by_one(const TakePort& take);
+
   Shared shared_;
+  bool batches_ = true;  ///< the kernel reads many entries by one call (5.6)
 };
 
 /// On one interface, from attach() on. The destructor lets go of all that is a link; filters that

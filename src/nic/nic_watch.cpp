@@ -10,6 +10,7 @@
 #include <limits>
 #include <map>
 #include <set>
+#include <unordered_map>
 #include <utility>
 
 #include "nic/interface_programs.h"
@@ -109,16 +110,22 @@ class NicWatch::Work {
 };
 
 void NicWatch::Work::read(std::uint64_t now_ns) {
+  std::unordered_map<std::uint16_t, Watched*> by_slot;
   for (auto& [netns, state] : namespaces_) {
     for (auto& [ifindex, watched] : state.interfaces) {
       if (!watched.programs) continue;
       watched.programs->beat(now_ns);
       watched.totals = watched.programs->totals();
-      for (auto& [port, counts] : watched.ports) {
-        counts = programs_.read_port(watched.programs->slot(), port).value_or(counts);
-      }
+      by_slot.emplace(watched.programs->slot(), &watched);
     }
   }
+  programs_.read_ports(
+      [&](std::uint16_t slot, std::uint16_t port, const listenq_nic_counts& counts) {
+        const auto watched = by_slot.find(slot);
+        if (watched == by_slot.end()) return;
+        const auto entry = watched->second->ports.find(port);
+        if (entry != watched->second->ports.end()) entry->second = counts;
+      });
 }
 
 Result<void> NicWatch::Work::follow(Sample& sample, std::optional<NetnsId> home,
