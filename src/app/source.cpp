@@ -21,7 +21,7 @@ class LiveSource final : public Source {
   [[nodiscard]] bool live() const override { return true; }
 
   [[nodiscard]] std::string note() const override {
-    const std::string reading = reading_note();
+    std::string reading = reading_note();
     if (!native_xdp_) return reading;
     return fmt::format(
         "native XDP: some drivers reset the link when it is attached and detached{}{}",
