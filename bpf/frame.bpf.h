@@ -223,8 +223,11 @@ static __always_inline __u64 find_in_ipv6(const struct frame *f, __u32 network)
 	return FRAME_OTHER;
 }
 
-/* `protocol`: of the first header, when the frame has none of Ethernet; else 0. */
-static __always_inline __u64 find_tcp(const struct frame *f, __be16 protocol)
+/*
+ * `protocol`: of the first header, when the frame has none of Ethernet; else 0. `stripped`: tags
+ * that were in the frame and are kept beside it now.
+ */
+static __always_inline __u64 find_tcp(const struct frame *f, __be16 protocol, __u32 stripped)
 {
 	__u32 network = 0;
 
@@ -241,6 +244,8 @@ static __always_inline __u64 find_tcp(const struct frame *f, __be16 protocol)
 			if (protocol != bpf_htons(ETH_P_8021Q) &&
 			    protocol != bpf_htons(ETH_P_8021AD))
 				break;
+			if (i + stripped >= MAX_TAGS)
+				return FRAME_OTHER;
 			tag = HEADER(f, network, struct tag_header);
 			if (!tag)
 				return FRAME_MALFORMED;

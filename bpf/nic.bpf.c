@@ -183,6 +183,9 @@ static __always_inline int is_for_us(const struct connection *c)
 {
 	const __be32 *to = c->tuple.ipv6.daddr;
 
+	/* An address of IPv4 that is mapped into IPv6 is nobody's on the wire. */
+	if (c->is_ipv6 && !to[0] && !to[1] && to[2] == bpf_htonl(0xffff))
+		return 0;
 	if (c->is_ipv6)
 		return is_our_address(to[0] | (__u64)to[1] << 32, to[2] | (__u64)to[3] << 32);
 	if (bpf_ntohl(c->tuple.ipv4.daddr) >> 24 == LOOPBACK)
@@ -449,23 +452,35 @@ static __always_inline struct frame skb_frame(struct __sk_buff *skb)
 	return f;
 }
 
-static __always_inline __be16 protocol_of(struct __sk_buff *skb)
+/*
+ * Of the first header, when it is none of Ethernet; else 0. Behind a generic XDP program a frame
+ * may come without its Ethernet header (its mac_len got lost in a copy): where one would be, the
+ * protocol is another one than the kernel says then.
+ */
+static __always_inline __be16 protocol_of(struct __sk_buff *skb, const struct frame *f)
 {
-	return listenq_nic_ethernet ? 0 : (__be16)skb->protocol;
+	const __be16 protocol = (__be16)skb->protocol;
+	struct ethernet_header *ethernet = HEADER(f, 0, struct ethernet_header);
+
+	if (!listenq_nic_ethernet)
+		return protocol;
+	if (!ethernet || ethernet->protocol == protocol)
+		return 0;
+	return protocol == bpf_htons(ETH_P_IP) || protocol == bpf_htons(ETH_P_IPV6) ? protocol : 0;
 }
 
 __noinline __u64 find_in_xdp(struct xdp_md *ctx)
 {
 	struct frame f = xdp_frame(ctx);
 
-	return find_tcp(&f, 0);
+	return find_tcp(&f, 0, 0);
 }
 
 __noinline __u64 find_in_skb(struct __sk_buff *skb)
 {
 	struct frame f = skb_frame(skb);
 
-	return find_tcp(&f, protocol_of(skb));
+	return find_tcp(&f, protocol_of(skb, &f), skb->vlan_present);
 }
 
 static __always_inline struct frame room_frame(struct room *room, __u32 length)
@@ -503,7 +518,7 @@ __noinline __u64 xdp_in_pieces(struct xdp_md *ctx)
 	size = size_to_copy(&f);
 	if (!size || bpf_xdp_load_bytes(ctx, 0, room, size))
 		return FRAME_MALFORMED;
-	found = find_tcp(&f, 0);
+	found = find_tcp(&f, 0, 0);
 	if (FOUND_VERDICT(found) == FRAME_TCP)
 		see_incoming(ctx, &f, found);
 	return found;
