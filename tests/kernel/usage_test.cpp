@@ -62,6 +62,9 @@ TEST_F(Usage, WrongIsOneSentenceAndStatusTwo) {
       {{"-b", "-n", "1", "-d", "nan"}, 2, ""},
       {{"-b", "-n", "1", "-d", "soon"}, 2, "soon"},
       {{"--once", "--netns"}, 2, "netns"},
+      {{"--once", "--nic", "lo", "--nic-mode", "offload"}, 2, "offload"},
+      {{"--once", "--nic", "lo,,lo"}, 2, "--nic"},
+      {{"--once", "--nic", "no-such-interface"}, 2, "no-such-interface"},
       {{"record"}, 2, ""},
       {{"replay"}, 2, ""},
   };
@@ -74,6 +77,7 @@ TEST_F(Usage, WhatCannotBeHadIsOneSentenceAndStatusThree) {
       {{"--once", "--json", "--backend", "kprobe", "--no-feature", "kprobe"}, 3, "kprobe"},
       {{"-b", "-n", "1", "--backend", "portable", "--no-feature", "portable"}, 3, "portable"},
       {{"--once", "--backend", "iter", "--no-feature", "iter"}, 3, "iter"},
+      {{"--once", "--nic", "lo", "--no-feature", "bpf"}, 3, "--nic"},
   };
   for (const Refusal& refusal : refusals) expect_refused(refusal);
 }
