@@ -63,8 +63,8 @@ void choose_needs(Options& options) {
   // Looking for what others left behind takes longer than a single sample.
   options.collect.clean_up = !options.probe.single_sample;
   options.probe.counting_wanted =
-      !options.probe.single_sample &&
-      (all || needed(Need::counters) || needed(Need::latency) || needed(Need::listen_call));
+      !options.probe.single_sample && (all || needed(Need::counters) || needed(Need::latency) ||
+                                       needed(Need::listen_call) || needed(Need::nic));
   options.probe.bpf_wanted =
       options.collect.owners || options.collect.syn_queue || options.probe.counting_wanted;
 }

@@ -57,6 +57,30 @@ const ListenerRow* Deriver::last_row(const History& history, const RawClosed& cl
   return key_of(*row.raw) == key_of(closed.listener) ? &row : nullptr;
 }
 
+/// What was pushed for one that was found missing; null: nothing, or it is no longer kept.
+std::shared_ptr<const ClosedListener>* Deriver::guess_of(
+    const std::unordered_map<Key, std::uint64_t, KeyHash>& guesses, const Key& key) {
+  const auto guessed = guesses.find(key);
+  if (guessed == guesses.end()) return nullptr;
+  const std::uint64_t age = closed_count_ - guessed->second;  // 1: the newest
+  if (age > closed_.size()) return nullptr;
+  return &closed_[closed_.size() - static_cast<std::size_t>(age)];
+}
+
+/// With what those that closed gained in their last moments.
+void Deriver::derive_waterfalls(Snapshot& snapshot) {
+  for (const RawClosed& closed : snapshot.sample->closed) {
+    const Key key = key_of(closed.listener);
+    const auto entry = history_.find(key);
+    const bool is_known = entry != history_.end();
+    const ListenerRow* last = is_known ? last_row(entry->second, closed, snapshot) : nullptr;
+    const auto* const guess = guess_of(guessed_, key);
+    if (last == nullptr && guess != nullptr) last = &(*guess)->row;
+    waterfalls_.see_closed(closed, last, is_known && entry->second.sample == samples_);
+  }
+  waterfalls_.finish();
+}
+
 void Deriver::close_seen(Snapshot& snapshot) {
   guessed_before_ = std::exchange(guessed_, {});
   const auto& all = snapshot.sample->closed;
@@ -85,12 +109,8 @@ void Deriver::close_seen(const RawClosed& closed, bool is_kept, Snapshot& snapsh
       history_.erase(entry);
     }
   }
-  std::shared_ptr<const ClosedListener>* guess = nullptr;
-  if (const auto guessed = guessed_before_.find(key); guessed != guessed_before_.end()) {
-    const std::uint64_t age = closed_count_ - guessed->second;  // 1: the newest
-    if (age <= closed_.size()) guess = &closed_[closed_.size() - static_cast<std::size_t>(age)];
-    guessed_before_.erase(guessed);
-  }
+  std::shared_ptr<const ClosedListener>* const guess = guess_of(guessed_before_, key);
+  guessed_before_.erase(key);
   if (!is_kept) return;
   if (last == nullptr && guess != nullptr) last = &(*guess)->row;
   if (last == nullptr) return close_unlisted(closed, wall_ns, snapshot);
@@ -100,6 +120,8 @@ void Deriver::close_seen(const RawClosed& closed, bool is_kept, Snapshot& snapsh
   row.raw = &raw;
   row.counting = sample.counting ? &snapshot.counting : nullptr;
   row.counts = counts_at(sample, raw.counts);
+  const Waterfall* const waterfall = waterfalls_.find(raw.netns, raw.port);
+  if (waterfall != nullptr && waterfall->since_seconds > 0) row.waterfall = waterfall;
   set_queues(row, last);
   auto made = std::make_shared<const ClosedListener>(row, wall_ns);
   if (guess != nullptr) {
@@ -126,6 +148,8 @@ void Deriver::close_unlisted(const RawClosed& closed, std::uint64_t wall_ns, Sna
   }
   row.counting = sample.counting ? &snapshot.counting : nullptr;
   row.counts = counts_at(sample, closed.listener.counts);
+  const Waterfall* const waterfall = waterfalls_.find(closed.listener.netns, closed.listener.port);
+  if (waterfall != nullptr && waterfall->since_seconds > 0) row.waterfall = waterfall;
   if (sample.owners) set_owner(row, *sample.owners);
   derive_cgroup(row, nullptr, snapshot);
   set_queues(row, nullptr);

@@ -235,7 +235,9 @@ std::shared_ptr<const Snapshot> Deriver::derive(std::shared_ptr<const Sample> sa
   snapshot->counting.now = now.counting.value_or(Counting());
   snapshot->counting.seconds = snapshot->interval_seconds.value_or(0);
   derive_namespaces(*snapshot);
+  waterfalls_.begin(*snapshot, previous_.get());
   derive_listeners(*snapshot);
+  derive_waterfalls(*snapshot);
   derive_totals(*snapshot);
   close_seen(*snapshot);
   close_missing(*snapshot);
@@ -258,6 +260,7 @@ void Deriver::restart() {
   unread_.clear();
   guessed_.clear();
   guessed_before_.clear();
+  waterfalls_.restart();
 }
 
 void Deriver::derive_namespaces(Snapshot& snapshot) {
@@ -431,6 +434,7 @@ void Deriver::derive_history(std::size_t index, bool seen_netns_before, Snapshot
     if (before != nullptr) row.counts_before = before->counts;
   }
   set_queues(row, before);
+  waterfalls_.see(row, before, is_new);
   if (is_new && previous_ && seen_netns_before) history.first_seen_ns = now_ns;
   if (history.first_seen_ns) {
     row.state_age_seconds = static_cast<double>(now_ns - *history.first_seen_ns) / 1e9;

@@ -77,10 +77,13 @@ class Deriver {
   static void add_rates(Snapshot& snapshot, const NamespaceRow& row, const NamespaceRow& before);
   void derive_listeners(Snapshot& snapshot);
   void derive_cgroup(ListenerRow& row, const ListenerRow* before, Snapshot& snapshot);
+  void derive_waterfalls(Snapshot& snapshot);
   void derive_history(std::size_t index, bool seen_netns_before, Snapshot& snapshot);
   [[nodiscard]] bool holds(NetnsId netns) const;
   // closing.cpp
   [[nodiscard]] bool is_missing(const ListenerRow& row) const;
+  [[nodiscard]] std::shared_ptr<const ClosedListener>* guess_of(
+      const std::unordered_map<Key, std::uint64_t, KeyHash>& guesses, const Key& key);
   [[nodiscard]] const ListenerRow* last_row(const History& history, const RawClosed& closed,
                                             const Snapshot& snapshot) const;
   void close_seen(Snapshot& snapshot);
@@ -97,6 +100,7 @@ class Deriver {
   std::unordered_map<std::uint32_t, NamespaceHistory> namespaces_;
   std::map<NetnsId, Unread> unread_;
   std::shared_ptr<OwnerNames> owner_names_;
+  Waterfalls waterfalls_;
   std::deque<std::shared_ptr<const ClosedListener>> closed_;
   std::uint64_t closed_count_ = 0;  ///< ever; the newest is at the back of closed_
   /// Those that were only found missing, by their place in that count, of this sample and the one

@@ -357,6 +357,15 @@ constexpr auto kFields = std::to_array<Field>({
     LISTENQ_LATENCY("handshake_time", "HANDSHAKE", HandshakeTime,
                     "Time from the SYN to the ACK that completes the handshake, with the client's "
                     "round trip."),
+    // --- at the interface
+    {"waterfall", "WATERFALL", Kind::waterfall, Type::waterfall, Unit::count, Need::nic,
+     "How many got how far on the way from the interface to accept(), over all listeners of the "
+     "port and since the port is watched: SYNs at the interfaces, SYNs at the listener, SYN-ACKs, "
+     "handshake ACKs, connections queued and accepted; JSON has what is lost at each step and "
+     "lost_at, the step that loses most; absent where nothing is counted.",
+     [](const ListenerRow& row) -> Value {
+       return row.waterfall != nullptr ? Value(row.waterfall) : Value();
+     }},
 });
 
 #undef LISTENQ_LATENCY
@@ -389,9 +398,11 @@ std::string_view kind_name(Kind kind) {
     case Kind::ratio:
       return "ratio";
     case Kind::histogram:
+      return "histogram";
+    case Kind::waterfall:
       break;
   }
-  return "histogram";
+  return "waterfall";
 }
 
 std::string_view unit_name(Unit unit) {

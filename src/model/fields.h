@@ -17,9 +17,9 @@
 
 namespace listenq {
 
-enum class Kind : std::uint8_t { label, gauge, counter, rate, ratio, histogram };
+enum class Kind : std::uint8_t { label, gauge, counter, rate, ratio, histogram, waterfall };
 
-enum class Type : std::uint8_t { text, number, boolean, list, histogram };
+enum class Type : std::uint8_t { text, number, boolean, list, histogram, waterfall };
 
 enum class Unit : std::uint8_t { none, count, per_second, seconds, ratio };
 
@@ -36,13 +36,15 @@ enum class Need : std::uint8_t {
   listen_call,  ///< listen() seen as it happens
   counters,     ///< events counted in the kernel, and the longest queues seen by the way
   latency,      ///< times measured in the kernel
+  nic,          ///< what is counted, and packets seen at the interfaces beside it
   count_,
 };
 
 /// monostate: absent. An integer below 0 is a double. A string_view points into the Snapshot; a
 /// string is made for the caller.
-using Value = std::variant<std::monostate, bool, std::uint64_t, double, std::string_view,
-                           std::string, std::span<const std::int32_t>, const Histogram*>;
+using Value =
+    std::variant<std::monostate, bool, std::uint64_t, double, std::string_view, std::string,
+                 std::span<const std::int32_t>, const Histogram*, const Waterfall*>;
 
 struct Field {
   std::string_view id;     ///< JSON key, CSV header, name in --columns, --sort, --filter
@@ -71,7 +73,8 @@ struct Field {
 /// The value as it is, for CSV: "" when absent; escaped by printable(); lists joined by " ".
 [[nodiscard]] std::string plain(const Value& value);
 
-/// Three-way for sorting: absent sorts below everything; text by bytes, numbers by value.
+/// Three-way for sorting: absent sorts below everything; text by bytes, numbers by value,
+/// waterfalls by what they lose where they lose most.
 [[nodiscard]] int compare(const Value& a, const Value& b);
 
 struct SortKey {

@@ -223,6 +223,8 @@ Result<void> Filter::Comparison::set_operand(const Literal& literal) {
       break;
     case Type::histogram:
       return wrong("null only; its _p50, _p99 and _max are numbers");
+    case Type::waterfall:
+      return wrong("null only, or by ~ and !~ with its text");
   }
   const auto parsed = number_of(literal.text);
   if (!parsed) return wrong("a number or null");

@@ -79,6 +79,10 @@ ClosedListener::ClosedListener(const ListenerRow& last, std::uint64_t closed_at_
     counts_ = std::make_unique<const ListenerCounts>(*last.counts);
     row.counts = counts_.get();
   }
+  if (last.waterfall != nullptr) {
+    waterfall_ = std::make_unique<const Waterfall>(*last.waterfall);
+    row.waterfall = waterfall_.get();
+  }
   row.counts_before = nullptr;
   row.sk_drops_per_second.reset();
   row.pids = pids_;

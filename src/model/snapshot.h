@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "model/sample.h"
+#include "model/waterfall.h"
 
 namespace listenq {
 
@@ -52,6 +53,7 @@ struct ListenerRow {
   const ListenerCounts* counts_before = nullptr;   ///< in the sample before; null: not in that one
   std::optional<std::uint32_t> accept_queue_peak;  ///< the most since the sample before
   std::optional<std::uint32_t> syn_queue_peak;
+  const Waterfall* waterfall = nullptr;  ///< of its port; null: nothing is counted
 };
 
 /// nullopt where it is not counted.
@@ -132,6 +134,7 @@ struct ClosedListener {
   NamespaceRow namespace_;
   CountingPeriod counting_;
   std::unique_ptr<const ListenerCounts> counts_;
+  std::unique_ptr<const Waterfall> waterfall_;
   Process process_;
   std::vector<std::int32_t> pids_;
   std::string pod_;
@@ -149,6 +152,7 @@ struct Snapshot {
   // What rows point into and the Sample does not hold.
   std::shared_ptr<const Sample> before;  ///< counts of the sample before; null: none
   CountingPeriod counting;
+  std::vector<Waterfall> waterfalls;  ///< one a port
   std::deque<RawNamespace> unlisted_namespaces;
   std::deque<std::string> pods;                 ///< of rows without an owner
   std::shared_ptr<const void> names_of_owners;  ///< pods of the others

@@ -78,7 +78,7 @@ int rank(const Value& value) {
                  [](std::uint64_t) { return 1; }, [](double) { return 1; },
                  [](std::string_view) { return 2; }, [](const std::string&) { return 2; },
                  [](std::span<const std::int32_t>) { return 3; },
-                 [](const Histogram*) { return 4; }},
+                 [](const Histogram*) { return 4; }, [](const Waterfall*) { return 5; }},
       value);
 }
 
@@ -99,6 +99,11 @@ std::string_view as_text(const Value& value) {
   return view ? *view : std::string_view();
 }
 
+std::uint64_t most_lost(const Waterfall& waterfall) {
+  const auto step = waterfall.lost_at();
+  return step ? waterfall.lost(*step).value_or(0) : 0;
+}
+
 template <class T>
 int three_way(const T& a, const T& b) {
   if (a < b) return -1;
@@ -115,7 +120,8 @@ std::string display(const Field& field, const Value& value) {
                                [](std::string_view text) { return printable(text); },
                                [](const std::string& text) { return printable(text); },
                                [](std::span<const std::int32_t> list) { return joined(list, ","); },
-                               [](const Histogram*) { return std::string(kAbsent); }},
+                               [](const Histogram*) { return std::string(kAbsent); },
+                               [](const Waterfall* flow) { return waterfall_text(*flow); }},
                     value);
 }
 
@@ -127,7 +133,8 @@ std::string plain(const Value& value) {
                                [](std::string_view text) { return printable(text); },
                                [](const std::string& text) { return printable(text); },
                                [](std::span<const std::int32_t> list) { return joined(list, " "); },
-                               [](const Histogram*) { return std::string(); }},
+                               [](const Histogram*) { return std::string(); },
+                               [](const Waterfall* flow) { return waterfall_text(*flow); }},
                     value);
 }
 
@@ -147,6 +154,10 @@ int compare(const Value& a, const Value& b) {
     if (std::equal(left.begin(), left.end(), right.begin(), right.end())) return 0;
     return std::lexicographical_compare(left.begin(), left.end(), right.begin(), right.end()) ? -1
                                                                                               : 1;
+  }
+  if (kind == 5) {
+    return three_way(most_lost(*std::get<const Waterfall*>(a)),
+                     most_lost(*std::get<const Waterfall*>(b)));
   }
   return 0;
 }

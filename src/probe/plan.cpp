@@ -229,6 +229,10 @@ void plan_counting(Plan& plan, BackendChoice tier, const KernelFacts& facts) {
   plan.feeds[static_cast<std::size_t>(Need::listen_call)] =
       feed_of({{hook_listen}, "__sys_listen()", "tracepoint sys_exit_listen (not for io_uring)"},
               tier, facts);
+  plan.feeds[static_cast<std::size_t>(Need::nic)] = {
+      fmt::format("{}: the listener's counters; packets at the interfaces that are watched",
+                  backend_name(tier)),
+      ""};
 }
 
 /// Why nothing counts, for all fields that would need it.
@@ -237,6 +241,7 @@ void plan_no_counting(Plan& plan, const std::string& why_not) {
   plan.counter_feeds.fill(none);
   plan.peaks = plan.accept_wait = plan.handshake_time = none;
   plan.feeds[static_cast<std::size_t>(Need::listen_call)] = none;
+  plan.feeds[static_cast<std::size_t>(Need::nic)] = none;
 }
 
 /// Why a backend that stands on this feature of BPF can't be had; empty: it can.

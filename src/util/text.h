@@ -3,6 +3,7 @@
 // Text that comes from outside (process names, namespace names) and goes to a terminal or a file.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,6 +20,9 @@ namespace listenq {
 
 /// A decimal number that fills all of `text`, white space around it allowed; else nullopt.
 [[nodiscard]] std::optional<std::int64_t> parse_integer(std::string_view text);
+
+/// 1234567 as "1,234,567".
+[[nodiscard]] std::string grouped(std::uint64_t number);
 
 /// `text` cut at every `separator`; empty parts are kept.
 [[nodiscard]] std::vector<std::string_view> split(std::string_view text, char separator);

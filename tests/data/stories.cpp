@@ -470,14 +470,93 @@ Sample churn_sample(std::size_t step) {
   return sample;
 }
 
+// ---- filtered: one SYN in three is dropped before TCP; elsewhere ports are translated
+
+constexpr NetnsId kEdge{4026534100};
+
+RawNic interface(NetnsId netns, std::string name, std::uint32_t ifindex, std::uint64_t frames) {
+  RawNic nic;
+  nic.netns = netns;
+  nic.interface = std::move(name);
+  nic.ifindex = ifindex;
+  nic.mode = NicMode::tc;
+  nic.passed = frames;
+  nic.handshake_times = true;
+  return nic;
+}
+
+std::vector<RawNic> filtered_nics(std::uint64_t step) {
+  RawNic lo = interface(kHost, "lo", 1, 900 * step);
+  lo.ports.resize(2);
+  lo.ports[0].port = 22;
+  lo.ports[1].port = 443;
+  RawNic eth0 = interface(kHost, "eth0", 2, 1'234'567 * step);
+  eth0.malformed = 3 * step;
+  eth0.fragments = 12 * step;
+  eth0.ports = {
+      {22, 2 * step, 0, 2 * step, 2 * step, 0, times(2 * step, 14)},
+      {443, 4700 * step, 20 * step, 3130 * step, 3110 * step, 5 * step, times(3110 * step, 14)}};
+  RawNic outer = interface(kEdge, "eth0", 2, 55'000 * step);
+  outer.mode = NicMode::xdp_generic;
+  outer.note = "its driver has no native XDP";
+  outer.handshake_times = false;
+  outer.ports.resize(1);
+  outer.ports[0].port = 8080;
+  RawNic inner = interface(kEdge, "eth1", 3, 0);
+  inner.mode = std::nullopt;
+  inner.note = "tc can't be attached: another program holds clsact";
+  return {lo, eth0, outer, inner};
+}
+
+Sample filtered_sample(std::size_t step) {
+  Sample sample = sample_at(static_cast<double>(step), "shop-2", "6.6.30", "fentry");
+  sample.counting = everything_counted();
+  Owners owners;
+  const auto add = [&](const RawListener& raw, std::int32_t pid, std::string name) {
+    sample.listeners.push_back(raw);
+    sample.listeners.back().oldest_wait_ns = 0;
+    owners.holds(raw, {pid});
+    owners.process(pid, std::move(name), "/system.slice");
+  };
+  const std::uint32_t waiting = step > 0 ? 3 : 0;
+  add(listener(1, {.port = 443,
+                   .limit = 511,
+                   .accept_queue = waiting,
+                   .syn_queue = step > 0 ? 10U : 0U,
+                   .uid = 33}),
+      812, "nginx");
+  // The SYN-ACKs of 10 are not answered yet; 3110 a second are.
+  count(sample, {{Counter::syns, 3120 * step},
+                 {Counter::synacks, 3120 * step},
+                 {Counter::synack_retransmits, 10 * step},
+                 {Counter::handshake_acks, 3110 * step},
+                 {Counter::accepts, 3110 * step - waiting}});
+  add(listener(2, {.port = 22, .limit = 128}), 640, "sshd");
+  count_served(sample, 2 * step, 1);
+  // Published as port 80 of the host: what comes in at eth0 is for another port.
+  add(listener(3, {.netns = kEdge, .port = 8080, .limit = 128, .uid = 1000}), 4100, "envoy");
+  count_served(sample, 150 * step, 4);
+  sample.namespaces = {
+      {kHost, std::nullopt, {4096, 4096, 1, 0, 5, 0}, counters({}), {}, {}, "", true},
+      {kEdge, "edge", {4096, 4096, 1, 0, 5, 0}, counters({}), {}, {}, "nftables, ipvs", false}};
+  sample.nics = filtered_nics(step);
+  sum_up(sample);
+  sample.owners = owners.table();
+  return sample;
+}
+
 }  // namespace
 
 std::vector<Story> stories() {
-  std::vector<Story> all{
-      {"overflow", {}}, {"quiet", {quiet_sample()}}, {"unprivileged", {}}, {"churn", {}}};
+  std::vector<Story> all{{"overflow", {}},
+                         {"quiet", {quiet_sample()}},
+                         {"unprivileged", {}},
+                         {"churn", {}},
+                         {"filtered", {}}};
   for (std::size_t step = 0; step < 3; ++step) all[0].samples.push_back(overflow_sample(step));
   for (std::size_t step = 0; step < 2; ++step) all[2].samples.push_back(unprivileged_sample(step));
   for (std::size_t step = 0; step < 4; ++step) all[3].samples.push_back(churn_sample(step));
+  for (std::size_t step = 0; step < 3; ++step) all[4].samples.push_back(filtered_sample(step));
   return all;
 }
 

@@ -87,6 +87,17 @@ TEST(Csv, DefaultIsAllButHistograms) {
   EXPECT_EQ(next, fields().size() - 2);
 }
 
+TEST(Csv, AWaterfallIsItsText) {
+  Deriver deriver;
+  derive(deriver, made_up::counting(sample(1, {listener()})));
+  const auto snapshot = derive(
+      deriver, made_up::counting(sample(2, {listener()}),
+                                 {made_up::counts({{Counter::syns, 7}, {Counter::synacks, 5}})}));
+  const auto columns = parse_columns("waterfall,port").value();
+  EXPECT_EQ(written(*snapshot, {.columns = columns, .header = false}),
+            "SYN 7 > SYN-ACK 5 > ACK 0 > queued 0 > accepted 0,80\n");
+}
+
 TEST(Csv, QuotesWhatNeedsIt) {
   const std::pair<std::string, std::string> names[] = {
       {"plain", "plain"},

@@ -83,6 +83,7 @@ TEST(Fields, AreThoseOfTheDocumentInItsOrder) {
       expected.emplace_back(std::string(latency) + part);
     }
   }
+  expected.emplace_back("waterfall");
   std::vector<std::string> actual;
   for (const Field& field : fields()) actual.emplace_back(field.id);
   EXPECT_EQ(actual, expected);
@@ -149,6 +150,8 @@ TEST(Fields, GiveTheirType) {
     EXPECT_EQ(number, field.type == Type::number) << field.id;
     EXPECT_EQ(std::holds_alternative<bool>(value), field.type == Type::boolean) << field.id;
     EXPECT_EQ(std::holds_alternative<const Histogram*>(value), field.type == Type::histogram)
+        << field.id;
+    EXPECT_EQ(std::holds_alternative<const Waterfall*>(value), field.type == Type::waterfall)
         << field.id;
   }
 }

@@ -183,6 +183,7 @@ TEST_F(FilterTest, RefusesWithOneSentence) {
            Case{"somaxconn_raised_since == yes", "true, false or null"},
            Case{"somaxconn_raised_since < true", "by == or != only"},
            Case{"accept_wait > 1", "_p50, _p99 and _max"},
+           Case{"waterfall > 1", "null only, or by ~"},
            Case{"port == 1\x1b", "'1\\x1b'"},
        }) {
     const auto filter = Filter::parse(c.text);

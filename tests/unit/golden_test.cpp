@@ -122,13 +122,17 @@ std::string unfolded(const std::string& json) {
   return out;
 }
 
-std::string screen(const Snapshots& snapshots, int height, int width, tui::Charset charset) {
+enum class Page : std::uint8_t { table, listener };
+
+std::string screen(const Snapshots& snapshots, int height, int width, tui::Charset charset,
+                   Page page = Page::table) {
   tui::ScreenState state;
   tui::set_size(state, height, width);
   for (const auto& snapshot : snapshots) {
     state.now_ns = snapshot->sample->monotonic_ns;
     tui::show(state, snapshot, state.now_ns);
   }
+  if (page == Page::listener) tui::handle_key(state, {tui::KeyCode::enter});
   tui::Canvas canvas(height, width, charset);
   tui::draw_screen(canvas, state);
   return canvas.to_text();
@@ -150,6 +154,12 @@ const std::vector<View>& views() {
       {"80x24.txt", "", [](const Snapshots& s) { return screen(s, 24, 80, Charset::utf8); }},
       {"80x24.ascii.txt", "", [](const Snapshots& s) { return screen(s, 24, 80, Charset::ascii); }},
       {"120x40.txt", "", [](const Snapshots& s) { return screen(s, 40, 120, Charset::utf8); }},
+      {"detail.80x24.txt", "",
+       [](const Snapshots& s) { return screen(s, 24, 80, Charset::utf8, Page::listener); }},
+      {"detail.80x24.ascii.txt", "",
+       [](const Snapshots& s) { return screen(s, 24, 80, Charset::ascii, Page::listener); }},
+      {"detail.120x40.txt", "",
+       [](const Snapshots& s) { return screen(s, 40, 120, Charset::utf8, Page::listener); }},
   };
   return all;
 }

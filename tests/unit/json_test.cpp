@@ -243,6 +243,35 @@ TEST(JsonView, InterfacesTellWhatTheySaw) {
   }
 }
 
+TEST(JsonView, WaterfallIsAnObject) {
+  Deriver deriver;
+  const auto at = [&](std::uint64_t second, std::uint64_t sent, std::uint64_t reached) {
+    Sample made = made_up::counting(
+        sample(second, {listener()}),
+        {made_up::counts({{Counter::syns, reached}, {Counter::synacks, reached}})});
+    made.counting->counters &= ~(1U << static_cast<unsigned>(Counter::accepts));
+    RawNic& nic = made.nics.emplace_back();
+    nic.netns = made_up::kNetns;
+    nic.mode = NicMode::tc;
+    nic.ports = {{80, sent, 4 * second, reached, 0, 2, {}}};
+    return derive(deriver, made);
+  };
+  at(0, 0, 0);
+  const Json row = document(*at(2, 38, 20))["listeners"][0];
+  const Json& flow = row["waterfall"];
+  EXPECT_EQ(flow.dump(),
+            R"({"nic_syns":30,"nic_syns_known":8,"syns":20,"synacks":20,"nic_synacks":20,)"
+            R"("handshake_acks":0,"nic_acks":0,"nic_rsts":0,"queued":null,"accepts":null,)"
+            R"("lost":{"before_tcp":10,"at_syn":0,"synack_out":0,"unanswered":null,)"
+            R"("ack_before_tcp":0,"at_ack":null,"unaccepted":0},"lost_at":"before_tcp",)"
+            R"("since_seconds":2,"listeners":1,"note":null})");
+  Sample translated = sample(3, {listener()});
+  translated.nics.resize(1);
+  translated.namespaces.at(0).nat = "ipvs \"x\"";
+  EXPECT_TRUE(document(*derive(translated))["listeners"][0]["waterfall"].is_null());
+  EXPECT_TRUE(document(*derive(sample(1, {listener()})))["listeners"][0]["waterfall"].is_null());
+}
+
 TEST(JsonView, ColumnsAndFilterHoldForClosedOnesToo) {
   Deriver deriver;
   RawListener other = listener(3);

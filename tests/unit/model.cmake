@@ -10,6 +10,7 @@ target_sources(unit_tests PRIVATE
   filter_test.cpp
   json_test.cpp
   text_test.cpp
+  waterfall_test.cpp
   watch_test.cpp)
 target_link_libraries(unit_tests PRIVATE listenq_model listenq_view_csv listenq_view_json
                                          listenq_view_text)

@@ -81,6 +81,16 @@ const Field& field(std::string_view id) {
   return *find_field(id);
 }
 
+TEST(Plan, AWaterfallNeedsCounting) {
+  const auto counting = make_plan(everything(), BackendChoice::automatic);
+  ASSERT_TRUE(counting);
+  EXPECT_TRUE(counting->feed(field("waterfall")).from.starts_with("fentry: "));
+  const auto single = make_plan(everything(), BackendChoice::automatic, false);
+  ASSERT_TRUE(single);
+  EXPECT_EQ(single->feed(field("waterfall")).from, "");
+  EXPECT_EQ(single->feed(field("waterfall")).why_not, single->feed(field("syns")).why_not);
+}
+
 TEST(Plan, AMissingHookCostsItsFieldsAlone) {
   const auto plan = make_plan(without({Feature::hook_timeout}), BackendChoice::automatic);
   ASSERT_TRUE(plan);

@@ -73,6 +73,43 @@ TEST(Text, ColumnsAreThoseGiven) {
             "-           80    -\n");
 }
 
+TEST(Text, InterfacesComeLastInABatch) {
+  Sample made = sample(1, {listener()});
+  RawNic eth0;
+  eth0.netns = made_up::kNetns;
+  eth0.interface = "eth0";
+  eth0.mode = NicMode::tc;
+  eth0.passed = 12'345;
+  eth0.ports = {{80, 1000, 5, 998, 990, 1, {}}, {443, 200, 0, 200, 200, 2, {}}};
+  RawNic eth1;
+  eth1.netns = NetnsId{7};
+  eth1.interface = "eth\x1b";
+  eth1.note = "it\nis down";
+  RawNic eth2 = eth0;
+  eth2.interface = "eth2";
+  eth2.mode = NicMode::xdp_generic;
+  eth2.note = "no native XDP";
+  eth2.passed = eth2.malformed = 1;
+  eth2.ports.clear();
+  made.nics = {eth0, eth1, eth2};
+  const auto columns = parse_columns("port").value();
+  const auto lines = [&](bool headline) {
+    return written(*derive(made), {.columns = columns, .headline = headline});
+  };
+  EXPECT_EQ(lines(false), "PORT\n  80\n");
+  const std::string one = lines(true);
+  EXPECT_EQ(one.substr(one.find("nic")),
+            "nic eth0 tc: 12,345 frames, SYN 1,200, SYN-ACK 1,198, ACK 1,190, RST 3\n"
+            "nic eth\\x1b not watched: it\\x0ais down\n"
+            "nic eth2 xdp-generic: 1 frame, SYN 0, SYN-ACK 0, ACK 0, RST 0, 1 malformed; no native "
+            "XDP\n");
+  made.namespaces.push_back(netns(NetnsId{7}));
+  made.namespaces.back().name = "blue";
+  const std::string two = lines(true);
+  EXPECT_NE(two.find("nic eth0 in netns 4026531840 tc: "), std::string::npos) << two;
+  EXPECT_NE(two.find("nic eth\\x1b in netns blue not watched: "), std::string::npos) << two;
+}
+
 TEST(Text, EmptyIsTheHeaderOnly) {
   const auto columns = parse_columns("port,process").value();
   EXPECT_EQ(written(*derive(sample(1)), {.columns = columns}), "PORT  PROCESS\n");

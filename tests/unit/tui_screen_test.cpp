@@ -68,7 +68,7 @@ sorted by trouble first
 accept queue FULL: 512 wait for accept(), limit 511, further ones are refused;
 LOSING 24.0 sk_drops/s, counter 1204; limit set by the application (somaxconn
 4096); SYN queue 12 of 511
-F1 Help  q Quit  / Search  f Filter  < > Sort  Space Freeze  z Hide idle
+F1 Help  q Quit  Enter Detail  / Search  f Filter  < > Sort  Space Freeze
 )");
 }
 
@@ -116,7 +116,7 @@ TEST(TuiScreen, TooSmallSaysWhatIsNeeded) {
   const auto smallest = lines_of(drawn(showing(snapshot, 6, 40)));
   EXPECT_EQ(smallest[0], "listeners 3  in trouble 1!  namespaces 1");
   EXPECT_EQ(smallest[2].substr(0, 16), "! 0.0.0.0:80    ");
-  EXPECT_EQ(smallest[5], "F1 Help  q Quit  / Search  f Filter");
+  EXPECT_EQ(smallest[5], "F1 Help  q Quit  Enter Detail  / Search");
 }
 
 TEST(TuiScreen, NothingToShow) {

@@ -48,6 +48,11 @@ TEST(ParseInteger, TakesAllOrNothing) {
 }
 
 TEST(Split, KeepsEmptyParts) {
+  EXPECT_EQ(grouped(0), "0");
+  EXPECT_EQ(grouped(999), "999");
+  EXPECT_EQ(grouped(1000), "1,000");
+  EXPECT_EQ(grouped(123456), "123,456");
+  EXPECT_EQ(grouped(18446744073709551615U), "18,446,744,073,709,551,615");
   EXPECT_EQ(split("a,,b", ',').size(), 3U);
   EXPECT_EQ(split("", ',').size(), 1U);
 }

@@ -147,6 +147,42 @@ void member(std::string& out, std::string_view key, const T& value) {
   append(out, value);
 }
 
+/// {"before_tcp":number,...}
+void append_lost(std::string& out, const Waterfall& waterfall) {
+  char before = '{';
+  for (std::size_t i = 0; i < kWaterfallSteps; ++i) {
+    const auto step = static_cast<WaterfallStep>(i);
+    out += std::exchange(before, ',');
+    append_text(out, step_name(step));
+    out += ':';
+    append(out, waterfall.lost(step));
+  }
+  out += '}';
+}
+
+void append(std::string& out, const Waterfall* waterfall) {
+  const auto lost_at = waterfall->lost_at();
+  const std::string note = waterfall->note();
+  out += "{\"nic_syns\":";
+  append(out, waterfall->nic_syns());
+  member(out, "nic_syns_known", waterfall->nic_syns_known());
+  member(out, "syns", waterfall->syns());
+  member(out, "synacks", waterfall->synacks());
+  member(out, "nic_synacks", waterfall->nic_synacks());
+  member(out, "handshake_acks", waterfall->handshake_acks());
+  member(out, "nic_acks", waterfall->nic_acks());
+  member(out, "nic_rsts", waterfall->nic_rsts());
+  member(out, "queued", waterfall->queued());
+  member(out, "accepts", waterfall->accepts());
+  out += ",\"lost\":";
+  append_lost(out, *waterfall);
+  member(out, "lost_at", lost_at ? std::optional(step_name(*lost_at)) : std::nullopt);
+  member(out, "since_seconds", waterfall->since_seconds);
+  member(out, "listeners", waterfall->listeners);
+  member(out, "note", note.empty() ? std::nullopt : std::optional(note));
+  out += '}';
+}
+
 /// The listeners of one document: the columns with their keys ready to copy.
 class ListenerWriter {
  public:

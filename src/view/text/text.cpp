@@ -148,6 +148,45 @@ void write_headline(std::string& out, const Snapshot& snapshot,
   out += '\n';
 }
 
+/// Over all of its ports that have a listener.
+void write_nic_counts(std::string& out, const RawNic& nic) {
+  std::uint64_t syns = 0;
+  std::uint64_t synacks = 0;
+  std::uint64_t acks = 0;
+  std::uint64_t rsts = 0;
+  for (const NicPort& port : nic.ports) {
+    syns += port.syn_in;
+    synacks += port.synack_out;
+    acks += port.ack_in;
+    rsts += port.rst_in;
+  }
+  out += fmt::format("{}: {} frame{}, SYN {}, SYN-ACK {}, ACK {}, RST {}", nic_mode_name(*nic.mode),
+                     grouped(nic.passed), nic.passed == 1 ? "" : "s", grouped(syns),
+                     grouped(synacks), grouped(acks), grouped(rsts));
+  if (nic.malformed > 0) out += fmt::format(", {} malformed", grouped(nic.malformed));
+}
+
+/// Where there is one namespace alone it needs no name.
+void write_nics(std::string& out, const Snapshot& snapshot) {
+  for (const RawNic& nic : snapshot.sample->nics) {
+    out += "nic " + printable(nic.interface) + " ";
+    if (snapshot.namespaces.size() > 1) {
+      const auto netns = std::find_if(snapshot.namespaces.begin(), snapshot.namespaces.end(),
+                                      [&](const auto& row) { return row.raw->netns == nic.netns; });
+      const bool named = netns != snapshot.namespaces.end() && netns->raw->name.has_value();
+      out += fmt::format("in netns {} ",
+                         named ? printable(*netns->raw->name) : std::to_string(number(nic.netns)));
+    }
+    if (nic.mode) {
+      write_nic_counts(out, nic);
+    } else {
+      out += "not watched";
+    }
+    if (!nic.note.empty()) out += (nic.mode ? "; " : ": ") + printable(nic.note);
+    out += '\n';
+  }
+}
+
 }  // namespace
 
 void write_text(std::string& out, const Snapshot& snapshot,
@@ -158,6 +197,7 @@ void write_text(std::string& out, const Snapshot& snapshot,
                   : std::vector<const Field*>(options.columns.begin(), options.columns.end()));
   for (const ListenerRow* row : rows) table.add_row(*row);
   table.write(out);
+  if (options.headline) write_nics(out, snapshot);
 }
 
 }  // namespace listenq

@@ -15,7 +15,8 @@ namespace listenq {
 struct TextOptions {
   std::span<const Field* const> columns = {};  ///< empty: the most needed
   bool headline = false;  ///< one table of many: a line with time and counts comes
-                          ///< first, and the columns do not depend on the sample
+                          ///< first, and the columns do not depend on the sample; a line for each
+                          ///< interface comes last
 };
 
 /// Appends a line of titles and one line a row.

@@ -410,6 +410,13 @@ void draw_table(Canvas& canvas, const ScreenState& state, const Layout& layout) 
   }
 }
 
+/// Where most connections to the port get lost; empty where none are, or nobody knows.
+std::string worst_loss(const ListenerRow& listener) {
+  if (listener.waterfall == nullptr) return {};
+  const auto step = listener.waterfall->lost_at();
+  return step ? loss_text(*listener.waterfall, *step) : std::string();
+}
+
 void draw_context(Canvas& canvas, const ScreenState& state, const Layout& layout) {
   if (layout.context == 0 || state.rows.empty()) return;
   const ListenerRow& listener = *state.rows[std::min(state.cursor, state.rows.size() - 1)];
@@ -419,12 +426,15 @@ void draw_context(Canvas& canvas, const ScreenState& state, const Layout& layout
   canvas.put(top, 0, words.who, Style::title);
   const Style style = Snapshot::in_trouble(listener) ? Style::strong : Style::normal;
   const auto lines = wrap_text(words.state, canvas.columns(), canvas.charset());
-  for (int i = 1; i < layout.context; ++i) {
+  const std::string loss = layout.context > 2 ? worst_loss(listener) : std::string();
+  const int end = loss.empty() ? layout.context : layout.context - 1;
+  for (int i = 1; i < end; ++i) {
     const auto line = static_cast<std::size_t>(i - 1);
     if (line >= lines.size()) break;
-    const bool cut = i + 1 == layout.context && line + 1 < lines.size();
+    const bool cut = i + 1 == end && line + 1 < lines.size();
     canvas.put(top + i, 0, cut ? lines[line] + " " + lines[line + 1] : lines[line], style);
   }
+  if (!loss.empty()) canvas.put(top + end, 0, "! " + loss, Style::bad);
 }
 
 // --- bottom line
@@ -436,6 +446,7 @@ void draw_keys(Canvas& canvas, const ScreenState& state) {
   };
   const Hint hints[] = {{"F1", "Help"},
                         {"q", "Quit"},
+                        {"Enter", "Detail"},
                         {"/", "Search"},
                         {"f", "Filter"},
                         {"< >", "Sort"},
@@ -518,6 +529,10 @@ std::optional<CursorCell> draw_screen(Canvas& canvas, const ScreenState& state) 
   }
   if (state.help) {
     draw_help(canvas, state);
+    return std::nullopt;
+  }
+  if (state.shown.snapshot && state.detail) {
+    draw_detail(canvas, state);
     return std::nullopt;
   }
   if (state.shown.snapshot) {

@@ -20,6 +20,10 @@ constexpr std::array kKeys = {
     Entry{"q F10", "quit; here: back to the table"},
     Entry{"h ? F1", "this page"},
     Entry{"arrows j k", "select a listener; PgUp PgDn, Home g, End G go further"},
+    Entry{
+        "Enter",
+        "the listener's page: how many get how far on the way from the interface to accept(), and "
+        "where they get lost; Enter, Esc, q or Backspace: back, arrows: another listener"},
     Entry{"/",
           "search in address, namespace, process, pid and cgroup; n and F3 go to the next "
           "one, N to the one before, Esc ends it"},

@@ -338,12 +338,30 @@ KeyResult character_key(ScreenState& state, char32_t code) {
   return {};
 }
 
+void open_detail(ScreenState& state) {
+  if (state.rows.empty()) return;
+  state.cursor = std::min(state.cursor, state.rows.size() - 1);
+  state.selected = state.detail = id_of(*state.rows[state.cursor]->raw);
+}
+
+/// On a listener's page: its own keys, and those of the table that make sense there too.
+KeyResult page_key(ScreenState& state, Key key) {
+  if (detail_key(state, key)) return {};
+  if (key.code == KeyCode::function && key.value == 1) return function_key(state, 1);
+  if (key.code == KeyCode::function && key.value == 10) state.detail.reset();
+  if (key.code != KeyCode::character) return {};
+  constexpr std::u32string_view kOfTheTable = U"h? Z+=-";
+  const bool applies = kOfTheTable.find(key.value) != std::u32string_view::npos;
+  return applies || key.value == control('l') ? character_key(state, key.value) : KeyResult{};
+}
+
 }  // namespace
 
 KeyResult handle_key(ScreenState& state, Key key) {
   state.message.clear();
   if (state.edit.prompt != Prompt::none) return edit_key(state, key);
   if (state.help) return help_key(state, key);
+  if (state.detail) return page_key(state, key);
   if (const auto rows = movement(key, layout_of(state.height, state.width).table)) {
     move_by(state, *rows);
     return {};
@@ -362,6 +380,9 @@ KeyResult handle_key(ScreenState& state, Key key) {
       return {};
     case KeyCode::right:
       sort_by_neighbour(state, 1);
+      return {};
+    case KeyCode::enter:
+      open_detail(state);
       return {};
     case KeyCode::escape:
       state.search.clear();

@@ -65,6 +65,7 @@ struct ScreenState {
   int help_scroll = 0;
   LineEdit edit;
   std::optional<ListenerId> selected;  ///< nullopt: whatever is at the top
+  std::optional<ListenerId> detail;    ///< whose page is open; nullopt: the table is
   std::string message;                 ///< one sentence for the bottom line, until the next key
 
   // What is shown.
@@ -127,6 +128,12 @@ struct Description {
   std::string state;
 };
 [[nodiscard]] Description describe(const ListenerRow& row);
+
+/// The page of the listener state.detail; there must be a Snapshot.
+void draw_detail(Canvas& canvas, const ScreenState& state);
+
+/// What a key does on that page; false: nothing that is the page's own.
+bool detail_key(ScreenState& state, Key key);
 
 /// The help page, one entry a line, wrapped to `width` cells.
 struct HelpLine {
