@@ -55,7 +55,7 @@ void choose_needs(Options& options) {
   const bool all =
       options.columns.empty() || options.mode == Mode::screen || options.command == Command::record;
   options.collect.owners = all || needed(Need::owner) || needed(Need::cgroup);
-  options.collect.syn_queue = all || needed(Need::syn_queue);
+  options.collect.syn_queue = all || needed(Need::syn_queue) || needed(Need::nic);
   options.collect.sk_drops = all || needed(Need::sk_drops);
   // The JSON document has the namespaces beside the listeners.
   options.collect.namespace_files = all || needed(Need::sysctl) || options.format == Format::json;

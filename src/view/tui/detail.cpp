@@ -250,11 +250,11 @@ Subject subject_of(const Snapshot& snapshot, const ListenerId& wanted) {
   for (const ListenerRow& row : snapshot.listeners) {
     if (same_socket(id_of(*row.raw), wanted)) return {&row, nullptr};
   }
-  for (auto closed = snapshot.closed.rbegin(); closed != snapshot.closed.rend(); ++closed) {
-    const ListenerRow& row = (*closed)->row;
-    if (same_socket(id_of(*row.raw), wanted)) return {&row, closed->get()};
-  }
-  return {};
+  const auto newest = std::find_if(
+      snapshot.closed.rbegin(), snapshot.closed.rend(),
+      [&](const auto& closed) { return same_socket(id_of(*closed->row.raw), wanted); });
+  if (newest == snapshot.closed.rend()) return {};
+  return {&(*newest)->row, newest->get()};
 }
 
 void draw_detail_keys(Canvas& canvas, const ScreenState& state) {
