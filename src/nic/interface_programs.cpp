@@ -185,11 +185,12 @@ Result<std::unique_ptr<InterfacePrograms>> InterfacePrograms::attach(NicPrograms
 }
 
 /// The text of an error, or "". Frames of several pieces are asked for first: without them a driver
-/// that makes such refuses XDP.
+/// that makes such refuses XDP. Not for generic XDP: the copy that the kernel makes for such a
+/// program has no mac_len (from 6.9 or so), and all tc programs behind it miss the Ethernet header.
 std::string InterfacePrograms::load(NicPrograms::Shared& shared, const Interface& interface,
                                     const Wish& wish) {
   const bool xdp = wish.mode != NicMode::tc;
-  const bool frags = xdp && shared.xdp_frags.value_or(true);
+  const bool frags = wish.mode == NicMode::xdp && shared.xdp_frags.value_or(true);
   skeleton_ = nic_bpf__open();
   if (skeleton_ == nullptr) return last_libbpf_warning();
   auto& facts = *skeleton_->rodata;
