@@ -186,7 +186,7 @@ Result<std::unique_ptr<InterfacePrograms>> InterfacePrograms::attach(NicPrograms
 
 /// The text of an error, or "". Frames of several pieces are asked for first: without them a driver
 /// that makes such refuses XDP. Not for generic XDP: the copy that the kernel makes for such a
-/// program has no mac_len (from 6.9 or so), and all tc programs behind it miss the Ethernet header.
+/// program has no mac_len (seen on 6.18), and all tc programs behind it miss the Ethernet header.
 std::string InterfacePrograms::load(NicPrograms::Shared& shared, const Interface& interface,
                                     const Wish& wish) {
   const bool xdp = wish.mode != NicMode::tc;
