@@ -156,8 +156,8 @@ Parsed just(Verdict verdict) {
 
 // `end`: of the IP packet.
 Parsed read_tcp(const Reader& in, size_t at, size_t end) {
-  if (at + kTcpHeader > end) return just(Verdict::malformed);
   if (at > kMaxOffset) return just(Verdict::other);
+  if (at + kTcpHeader > end) return just(Verdict::malformed);
   const size_t header = static_cast<size_t>(in.byte(at + 12) >> 4U) * 4;
   if (header < kTcpHeader || at + header > end) return just(Verdict::malformed);
   Parsed parsed = just(Verdict::tcp);
@@ -194,9 +194,8 @@ Parsed read_ipv6(const Reader& in, size_t ip_at) {
   uint8_t next = in.byte(ip_at + 6);
   size_t at = ip_at + kIpv6;
   for (size_t count = 0; is_extension(next); ++count) {
-    if (count == kMaxExtensions) return just(Verdict::other);
+    if (count == kMaxExtensions || at > kMaxOffset) return just(Verdict::other);
     if (at + 8 > end) return just(Verdict::malformed);
-    if (at > kMaxOffset) return just(Verdict::other);
     if (next == kFragment && (in.word(at + 2) & 0xfff9U) != 0) return just(Verdict::fragment);
     const size_t units = in.byte(at + 1);
     size_t size = (units + 1) * 8;

@@ -52,8 +52,8 @@ Bytes bytes_of(const std::string& text) {
   return bytes;
 }
 
-// As tcpdump showed it of another machine's connect(), options and checksums included.
-TEST(Frames, OneOfAnotherMaker) {
+// Written down by hand: the SYN of a connect(), with the options that kernels send.
+TEST(Frames, OneWrittenByHand) {
   const Bytes frame = bytes_of(
       "02 00 00 00 00 01 02 00 00 00 00 02 08 00"
       "45 00 00 3c 1c 46 40 00 40 06 9a 71 c0 00 02 01 c0 00 02 02"
