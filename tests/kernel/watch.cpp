@@ -34,8 +34,8 @@ std::string now_text() {
                      now.tv_nsec / 1'000'000);
 }
 
-// What must hold still: counters and queues of the listeners, open and closed, and both sides of
-// the namespaces' sums.
+// What must hold still: counters and queues of the listeners, open and closed, both sides of the
+// namespaces' sums, and what was seen at interfaces.
 Json essence(const Json& document, const std::set<uint64_t>& netns) {
   Json result = Json::array();
   const auto add_row = [&](const Json& row) {
@@ -51,6 +51,8 @@ Json essence(const Json& document, const std::set<uint64_t>& netns) {
     if (space.is_null()) continue;
     const Json counted = space.value("counted_since_start", Json());
     const Json mib = space.value("mib_since_start", Json());
+    for (const Json& nic : document.value("nics", Json::array()))
+      if (nic.value("netns", Json()) == inode) result.push_back(nic);
     result.push_back(counted);
     if (!counted.is_object()) continue;
     for (const auto& item : counted.items()) result.push_back(mib.value(item.key(), Json()));
