@@ -33,7 +33,7 @@ std::vector<GapCase> gap_cases() {
   std::vector<GapCase> cases;
   for (const std::string& backend : counting_backends()) cases.push_back({backend, "tc"});
   if (!cases.empty())
-    for (const char* mode : {"xdp-generic", "xdp"}) cases.push_back({cases.front().backend, mode});
+    for (const char* mode : {"xdp-generic", "xdp"}) cases.push_back({"auto", mode});
   return cases;
 }
 
@@ -106,9 +106,13 @@ class NicGap : public KernelTest, public ::testing::WithParamInterface<GapCase> 
         listeners_.push_back(open_listener({.address = "::", .port = port, .backlog = 4096}));
     });
     watch_ = std::make_unique<Watch>(backend, watch_interval(), nic_arguments(mode));
-    if (watch_->refusal().empty()) return;
-    ASSERT_FALSE(must_have(backend)) << watch_->refusal();
-    GTEST_SKIP() << watch_->refusal();
+    if (!watch_->refusal().empty()) {
+      ASSERT_FALSE(must_have(backend)) << watch_->refusal();
+      GTEST_SKIP() << watch_->refusal();
+    }
+    const Json row = row_of_port(watch_->next(), server().inode(), kClients);
+    if (row.is_object() && row.at("syns").is_null())
+      GTEST_SKIP() << "nothing on this kernel counts what reaches a listener";
   }
 
   Netns& server() { return fabric_->server(0); }

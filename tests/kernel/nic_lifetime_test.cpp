@@ -50,10 +50,34 @@ class NicLifetime : public KernelTest, public ::testing::WithParamInterface<std:
     const Json document = watch.settled({server().inode()});
     const Json found = nic_of(document, server().inode(), kNicInterface);
     if (found.is_null()) throw std::runtime_error("up0 is not watched");
-    return NicCounts::of(found).ports[kPort].syn_in;
+    return NicCounts::of(found).ports.at(kPort).syn_in;
   }
   static std::chrono::milliseconds patience() {
     return std::chrono::seconds(is_emulated() ? 60 : 15);
+  }
+
+  // tc in the server; its words when it refuses.
+  std::string tc(std::vector<std::string> words) {
+    words.insert(words.begin(), "tc");
+    RunOptions options;
+    options.netns_fd = server().fd();
+    const RunResult result = run_program(words, options);
+    return result.status == 0 ? "" : trim(result.err);
+  }
+  // On both sides, of a kind that this kernel has: they match everything, and go on to the next.
+  std::string add_filters() {
+    std::string refusal;
+    for (const std::string kind : {"matchall", "u32 match u32 0 0", "basic"}) {
+      refusal.clear();
+      for (const char* side : {"ingress", "egress"}) {
+        std::vector<std::string> words{"filter", "add", "dev", "up0", side, "prio", "5"};
+        for (const std::string& word : split_words(kind)) words.push_back(word);
+        words.insert(words.end(), {"action", "continue"});
+        refusal += tc(words);
+      }
+      if (refusal.empty()) break;
+    }
+    return refusal;
   }
 
   // Of the interface and of BPF. Without links to hold them, filters outlive a killed tool: then
@@ -142,20 +166,14 @@ TEST_P(NicLifetime, KilledUnderLoad) {
 
 // Somebody else uses tc on the interface, too.
 TEST_P(NicLifetime, OtherFiltersStay) {
-  RunOptions options;
-  options.netns_fd = server().fd();
-  const auto tc = [&](const std::vector<std::string>& words) {
-    std::vector<std::string> argv{"tc"};
-    argv.insert(argv.end(), words.begin(), words.end());
-    const RunResult result = run_program(argv, options);
-    EXPECT_EQ(result.status, 0) << result.err;
-  };
-  tc({"qdisc", "add", "dev", "up0", "clsact"});
+  ASSERT_EQ(tc({"qdisc", "add", "dev", "up0", "clsact"}), "");
   for (const bool with_filters : {false, true}) {
     SCOPED_TRACE(with_filters);
-    if (with_filters)
-      for (const char* side : {"ingress", "egress"})
-        tc({"filter", "add", "dev", "up0", side, "prio", "5", "matchall", "action", "continue"});
+    if (with_filters) {
+      const std::string refusal = add_filters();
+      ASSERT_FALSE(is_emulated() && !refusal.empty()) << refusal;
+      if (!refusal.empty()) GTEST_SKIP() << "an empty clsact stays; with filters: " << refusal;
+    }
     const std::set<std::string> before = hooks();
     const BpfObjects objects = all_bpf_objects();
     for (const int signal : {SIGTERM, SIGKILL}) {
@@ -309,23 +327,31 @@ TEST_F(NicInterfaces, AreFollowed) {
   EXPECT_EQ(NicCounts::of(nic).ports[kPort].syn_in, 64U);
 }
 
-// Named ones are looked for wherever there are listeners, and may be there later.
-TEST_F(NicInterfaces, NamedOneComesLater) {
+// One that is named may go and come back. One that is nowhere is a mistake.
+TEST_F(NicInterfaces, NamedOneComesBack) {
   Fabric fabric("nicn", 1);
   Netns& server = fabric.server(0);
   Fd listener;
   server.run([&] { listener = open_listener({.address = "::", .port = kPort}); });
-  Watch watch("auto", watch_interval(), nic_arguments("tc", "up0,later0"));
+  const Watch mistaken("auto", watch_interval(), nic_arguments("tc", "up0,named0"));
+  EXPECT_TRUE(mistaken.refusal().starts_with("exit status 2")) << mistaken.refusal();
+  EXPECT_NE(mistaken.refusal().find("named0"), std::string::npos) << mistaken.refusal();
+  const char* add = "link add name named0 type veth peer name other0\nlink set named0 up\n";
+  server.ip(add);
+  Watch watch("auto", watch_interval(), nic_arguments("tc", "up0,named0"));
   ASSERT_EQ(watch.refusal(), "");
   const auto mode_of = [&](const std::string& name) {
     const Json nic = nic_of(watch.next(), server.inode(), name);
     return nic.is_object() ? nic.at("mode") : Json();
   };
   EXPECT_EQ(mode_of(kNicInterface), "tc");
-  EXPECT_TRUE(mode_of("later0").is_null());
-  server.ip("link add name later0 type veth peer name later1\nlink set later0 up\n");
-  EXPECT_TRUE(wait_until([&] { return mode_of("later0") == "tc"; }));
-  EXPECT_TRUE(mode_of("later1").is_null());
+  EXPECT_EQ(mode_of("named0"), "tc");
+  EXPECT_TRUE(mode_of("other0").is_null());
+  server.ip("link del named0\n");
+  EXPECT_TRUE(wait_until([&] { return mode_of("named0").is_null(); }));
+  server.ip(add);
+  EXPECT_TRUE(wait_until([&] { return mode_of("named0") == "tc"; }));
+  EXPECT_TRUE(mode_of("other0").is_null());
 }
 
 }  // namespace
