@@ -72,8 +72,8 @@ bool kernel_has_tcx() {
   return kernel_knows("tcx_prog_attach");
 }
 
-ForeignXdp::ForeignXdp(const Netns& space, const std::string& interface, bool by_link)
-    : space_(space) {
+ForeignXdp::ForeignXdp(const Netns& space, const std::string& interface, By by)
+    : space_(space), flags_(by == By::netlink_generic ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE) {
   // r0 = XDP_PASS; exit
   const std::array<bpf_insn, 2> code{{{0xb7, 0, 0, 0, 2}, {0x95, 0, 0, 0, 0}}};
   program_ =
@@ -81,12 +81,12 @@ ForeignXdp::ForeignXdp(const Netns& space, const std::string& interface, bool by
   if (!program_.valid()) throw_errno("load an XDP program");
   space_.run([&] {
     interface_ = static_cast<int>(::if_nametoindex(interface.c_str()));
-    if (by_link) {
+    if (by == By::link) {
       LIBBPF_OPTS(bpf_link_create_opts, options);
-      options.flags = XDP_FLAGS_DRV_MODE;
+      options.flags = flags_;
       link_ = Fd(::bpf_link_create(program_.get(), interface_, BPF_XDP, &options));
       if (!link_.valid()) throw_errno("link an XDP program");
-    } else if (::bpf_xdp_attach(interface_, program_.get(), XDP_FLAGS_DRV_MODE, nullptr) != 0) {
+    } else if (::bpf_xdp_attach(interface_, program_.get(), flags_, nullptr) != 0) {
       throw_errno("attach an XDP program");
     }
   });
@@ -94,7 +94,7 @@ ForeignXdp::ForeignXdp(const Netns& space, const std::string& interface, bool by
 
 ForeignXdp::~ForeignXdp() {
   if (link_.valid()) return;
-  space_.run([&] { ::bpf_xdp_detach(interface_, XDP_FLAGS_DRV_MODE, nullptr); });
+  space_.run([&] { ::bpf_xdp_detach(interface_, flags_, nullptr); });
 }
 
 }  // namespace lqtest

@@ -3,6 +3,7 @@
 // else to attach there. To see that the tool leaves nothing of its own behind, and all that is not.
 #pragma once
 
+#include <cstdint>
 #include <set>
 #include <string>
 
@@ -18,14 +19,14 @@ std::string text_of(const std::set<std::string>& hooks);
 // Can programs be attached to tc so that they go with whoever attached them?
 bool kernel_has_tcx();
 
-// An XDP program of somebody else that passes everything, natively on the interface as long as this
-// lives.
+// An XDP program of somebody else that passes everything, on the interface as long as this lives.
 class ForeignXdp {
  public:
   static constexpr const char* kName = "lq_foreign";
 
-  // `by_link`: held by a BPF link; else attached as `ip link set ... xdp` does.
-  ForeignXdp(const Netns& space, const std::string& interface, bool by_link);
+  // Held by a BPF link, or attached as `ip link set ... xdp` and `... xdpgeneric` do.
+  enum class By : uint8_t { link, netlink, netlink_generic };
+  ForeignXdp(const Netns& space, const std::string& interface, By by);
   ForeignXdp(const ForeignXdp&) = delete;
   ForeignXdp& operator=(const ForeignXdp&) = delete;
   ~ForeignXdp();
@@ -35,6 +36,7 @@ class ForeignXdp {
   Fd program_;
   Fd link_;
   int interface_ = 0;
+  uint32_t flags_ = 0;
 };
 
 }  // namespace lqtest

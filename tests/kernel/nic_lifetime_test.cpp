@@ -64,15 +64,15 @@ class NicLifetime : public KernelTest, public ::testing::WithParamInterface<std:
     const RunResult result = run_program(words, options);
     return result.status == 0 ? "" : trim(result.err);
   }
-  // On both sides, of a kind that this kernel has: they match everything, and go on to the next.
+  // On both sides, of a kind that this kernel has: they match everything, behind ours.
   std::string add_filters() {
     std::string refusal;
-    for (const std::string kind : {"matchall", "u32 match u32 0 0", "basic"}) {
+    for (const std::string kind : {"matchall action continue", "u32 match u32 0 0 flowid :1"}) {
       refusal.clear();
       for (const char* side : {"ingress", "egress"}) {
         std::vector<std::string> words{"filter", "add", "dev", "up0", side, "prio", "5"};
+        if (kind.starts_with("u32")) words.insert(words.end(), {"protocol", "all"});
         for (const std::string& word : split_words(kind)) words.push_back(word);
-        words.insert(words.end(), {"action", "continue"});
         refusal += tc(words);
       }
       if (refusal.empty()) break;
@@ -242,13 +242,18 @@ TEST_P(NicLifetime, TheNamespaceGoes) {
       << "left behind: " << left.text();
 }
 
-// --- XDP programs of others: the parameter is whether a link holds it
+// --- XDP programs of others
 
-class NicForeign : public KernelTest, public ::testing::WithParamInterface<bool> {};
-INSTANTIATE_TEST_SUITE_P(By, NicForeign, ::testing::Bool(),
-                         [](const ::testing::TestParamInfo<bool>& held) {
-                           return held.param ? "link" : "netlink";
-                         });
+class NicForeign : public KernelTest, public ::testing::WithParamInterface<ForeignXdp::By> {};
+
+std::string holder_name(const ::testing::TestParamInfo<ForeignXdp::By>& info) {
+  if (info.param == ForeignXdp::By::link) return "link";
+  return info.param == ForeignXdp::By::netlink ? "netlink" : "netlink_generic";
+}
+INSTANTIATE_TEST_SUITE_P(By, NicForeign,
+                         ::testing::Values(ForeignXdp::By::link, ForeignXdp::By::netlink,
+                                           ForeignXdp::By::netlink_generic),
+                         holder_name);
 
 TEST_P(NicForeign, XdpOfOthersIsNeverReplaced) {
   Fabric fabric("nicf", 1);
