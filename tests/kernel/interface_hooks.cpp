@@ -76,8 +76,15 @@ ForeignXdp::ForeignXdp(const Netns& space, const std::string& interface, By by)
     : space_(space), flags_(by == By::netlink_generic ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE) {
   // r0 = XDP_PASS; exit
   const std::array<bpf_insn, 2> code{{{0xb7, 0, 0, 0, 2}, {0x95, 0, 0, 0, 0}}};
-  program_ =
-      Fd(::bpf_prog_load(BPF_PROG_TYPE_XDP, kName, "GPL", code.data(), code.size(), nullptr));
+  LIBBPF_OPTS(bpf_prog_load_opts, load);
+  // Frames in several pieces, since 5.18. Kernels treat a frame in another way then, which tc sees
+  // behind generic XDP.
+  for (const uint32_t flags : {uint32_t{BPF_F_XDP_HAS_FRAGS}, uint32_t{0}}) {
+    load.prog_flags = flags;
+    if (program_.valid()) break;
+    program_ =
+        Fd(::bpf_prog_load(BPF_PROG_TYPE_XDP, kName, "GPL", code.data(), code.size(), &load));
+  }
   if (!program_.valid()) throw_errno("load an XDP program");
   space_.run([&] {
     interface_ = static_cast<int>(::if_nametoindex(interface.c_str()));
