@@ -122,7 +122,7 @@ TEST_P(NicLifetime, WhatItAttachesIsSeenAndGoes) {
     EXPECT_TRUE(has(during, tc + " egress")) << text_of(during);
     const RunResult result = watch->stop(signal);
     // Native XDP resets some links: who asks for it is told.
-    EXPECT_EQ(result.err.find(kNicInterface) != std::string::npos, GetParam() == "xdp")
+    EXPECT_EQ(result.err.find("native XDP") != std::string::npos, GetParam() == "xdp")
         << result.err;
     EXPECT_LE(split_lines(result.err).size(), GetParam() == "xdp" ? 1U : 0U) << result.err;
     EXPECT_EQ(text_of(hooks()), text_of(before));
