@@ -107,10 +107,11 @@ void measure(const Options& options) {
   if (results.loads.empty() && results.counting.empty()) {
     fail("no part is called \"{}\"", options.only);
   }
-  const std::array<std::pair<const char*, std::string>, 3> texts = {{
+  const std::array<std::pair<const char*, std::string>, 4> texts = {{
       {"bench", markdown(results, sizes, options.tool)},
       {"watching", watching_markdown(results, sizes, options.tool)},
       {"counting", counting_markdown(results, sizes, options.tool)},
+      {"nic", nic_markdown(results, sizes, options.tool)},
   }};
   for (const auto& [name, text] : texts) {
     fmt::print("{}", text);

@@ -288,6 +288,8 @@ Sizes quick_sizes() {
   sizes.screen_starts = 3;
   sizes.counting = {
       .rounds = 5, .syns = 30000, .connections = 3000, .bulk_seconds = 0.1, .statistics_rounds = 3};
+  sizes.nic = {
+      .runs = 100000, .test_rounds = 5, .wire_rounds = 3, .wire_seconds = 0.15, .handshakes = 200};
   return sizes;
 }
 
@@ -320,6 +322,8 @@ Results measure_all(const std::string& tool, const Sizes& sizes, const std::stri
   if (begin_part(results, "counting here", only)) {
     results.counting.push_back(measure_counting(tool, sizes.counting));
   }
+  if (begin_part(results, "nic: test runs", only)) measure_nic_runs(sizes.nic, results.nic);
+  if (begin_part(results, "nic: on a wire", only)) measure_nic_wire(sizes.nic, results.nic);
   results.minutes = (now_ms() - started) / 60e3;
   return results;
 }

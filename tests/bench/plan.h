@@ -11,6 +11,7 @@
 
 #include "counting.h"
 #include "measure.h"
+#include "nic.h"
 #include "world.h"
 
 namespace listenq::bench {
@@ -42,6 +43,7 @@ struct Sizes {
   int idle_namespaces = 200;
   int screen_starts = 15;
   CountingSizes counting;
+  NicSizes nic;
 };
 
 struct WorldResult {
@@ -87,7 +89,8 @@ struct Results {
   std::optional<IdleResult> idle;
   std::optional<Spread> first_frame_ms;
   std::vector<CountingResult> counting;  // of this kernel, and of virtual machines
-  std::vector<double> loads;             // load average at the start of each part
+  NicResult nic;
+  std::vector<double> loads;  // load average at the start of each part
   double minutes = 0;
 };
 

@@ -10,10 +10,12 @@
 
 namespace listenq::bench {
 
-// Of single calls, of watching, and of what counting costs; empty if nothing of it was measured.
+// Of single calls, of watching, of what counting costs, and of interfaces; empty if nothing of it
+// was measured.
 std::string markdown(const Results& results, const Sizes& sizes, const std::string& tool);
 std::string watching_markdown(const Results& results, const Sizes& sizes, const std::string& tool);
 std::string counting_markdown(const Results& results, const Sizes& sizes, const std::string& tool);
+std::string nic_markdown(const Results& results, const Sizes& sizes, const std::string& tool);
 
 // Puts `text` between the document's markers of that name, which stay; a document without them gets
 // them and `text` at its end.

@@ -48,40 +48,6 @@ struct Frame {
   Packet packet;
 } __attribute__((packed));
 
-sockaddr_in address_of(std::uint32_t address, int port) {
-  sockaddr_in whole{};
-  whole.sin_family = AF_INET;
-  whole.sin_port = htons(static_cast<std::uint16_t>(port));
-  whole.sin_addr.s_addr = htonl(address);
-  return whole;
-}
-
-int listen_on(const sockaddr_in& address, int backlog) {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0 || bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 ||
-      listen(fd, backlog) != 0) {
-    fail_errno("listening on port {}", ntohs(address.sin_port));
-  }
-  return fd;
-}
-
-// A counter of TcpExt in the namespace of the calling thread.
-double tcp_counter(const std::string& name) {
-  std::ifstream file("/proc/thread-self/net/netstat");
-  for (std::string names; std::getline(file, names);) {
-    std::string values;
-    std::getline(file, values);
-    if (!names.starts_with("TcpExt:")) continue;
-    std::istringstream name_words(names);
-    std::istringstream value_words(values);
-    std::string value;
-    for (std::string word; name_words >> word && value_words >> value;) {
-      if (word == name) return std::strtod(value.c_str(), nullptr);
-    }
-  }
-  fail("the kernel has no counter {}", name);
-}
-
 std::vector<Frame> frames_from(std::uint32_t first, std::size_t count) {
   const sockaddr_in target = address_of(kServer, kFloodPort);
   std::vector<Frame> frames(count);
@@ -124,6 +90,42 @@ void send_frames(int wire, std::vector<Frame>& frames, std::size_t count) {
   }
 }
 
+}  // namespace
+
+sockaddr_in address_of(std::uint32_t address, int port) {
+  sockaddr_in whole{};
+  whole.sin_family = AF_INET;
+  whole.sin_port = htons(static_cast<std::uint16_t>(port));
+  whole.sin_addr.s_addr = htonl(address);
+  return whole;
+}
+
+int listen_on(const sockaddr_in& address, int backlog) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0 || bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 ||
+      listen(fd, backlog) != 0) {
+    fail_errno("listening on port {}", ntohs(address.sin_port));
+  }
+  return fd;
+}
+
+double tcp_counter(const std::string& group, const std::string& name) {
+  std::ifstream file(group == "Tcp" ? "/proc/thread-self/net/snmp"
+                                    : "/proc/thread-self/net/netstat");
+  for (std::string names; std::getline(file, names);) {
+    std::string values;
+    std::getline(file, values);
+    if (!names.starts_with(group + ":")) continue;
+    std::istringstream name_words(names);
+    std::istringstream value_words(values);
+    std::string value;
+    for (std::string word; name_words >> word && value_words >> value;) {
+      if (word == name) return std::strtod(value.c_str(), nullptr);
+    }
+  }
+  fail("the kernel has no counter {}", name);
+}
+
 void reset_on_close(int fd) {
   const linger off{.l_onoff = 1, .l_linger = 0};
   setsockopt(fd, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
@@ -143,6 +145,34 @@ double thread_cpu_s() {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
 }
 
+Load in_child(int netns, const std::function<double()>& load) {
+  std::array<int, 2> ends{};
+  if (pipe2(ends.data(), O_CLOEXEC) != 0) fail_errno("pipe");
+  std::fflush(nullptr);
+  const double started = now_ms();
+  const pid_t pid = fork();
+  if (pid < 0) fail_errno("fork");
+  if (pid == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    enter_namespace(netns);
+    pin(1);
+    Load done;
+    const double wall = now_ms();
+    const double cpu = thread_cpu_s();
+    done.events = load();
+    done.cpu_s = thread_cpu_s() - cpu;
+    done.wall_s = (now_ms() - wall) / 1e3;
+    _exit(write(ends[1], &done, sizeof(done)) == sizeof(done) ? 0 : 1);
+  }
+  close(ends[1]);
+  Load done;
+  const bool told = read(ends[0], &done, sizeof(done)) == sizeof(done);
+  close(ends[0]);
+  finish(pid, started, kLimitSeconds, "a load");
+  if (!told) fail("a load told nothing");
+  return done;
+}
+
 void run_ip(const std::string& line) {
   const Command command{.id = "ip " + line, .argv = {"sh", "-c", "ip " + line}};
   output_of(command, -1, kLimitSeconds);
@@ -153,8 +183,6 @@ void drain(int fd) {
   while (read(fd, buffer.data(), buffer.size()) > 0) {
   }
 }
-
-}  // namespace
 
 Traffic::Traffic()
     : server_name_(namespace_prefix() + "server"), client_name_(namespace_prefix() + "client") {
@@ -189,35 +217,6 @@ Traffic::~Traffic() {
   remove_namespace(client_name_);
 }
 
-// `load` returns how many events it made; the clocks run around it alone, not around the fork.
-Load Traffic::in_child(const std::function<double()>& load) const {
-  std::array<int, 2> ends{};
-  if (pipe2(ends.data(), O_CLOEXEC) != 0) fail_errno("pipe");
-  std::fflush(nullptr);
-  const double started = now_ms();
-  const pid_t pid = fork();
-  if (pid < 0) fail_errno("fork");
-  if (pid == 0) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    enter_namespace(server_);
-    pin(1);
-    Load done;
-    const double wall = now_ms();
-    const double cpu = thread_cpu_s();
-    done.events = load();
-    done.cpu_s = thread_cpu_s() - cpu;
-    done.wall_s = (now_ms() - wall) / 1e3;
-    _exit(write(ends[1], &done, sizeof(done)) == sizeof(done) ? 0 : 1);
-  }
-  close(ends[1]);
-  Load done;
-  const bool told = read(ends[0], &done, sizeof(done)) == sizeof(done);
-  close(ends[0]);
-  finish(pid, started, kLimitSeconds, "a load");
-  if (!told) fail("a load told nothing");
-  return done;
-}
-
 Load Traffic::refused_syns(int count) {
   // What is not the kernel's work for a SYN is done before the clocks start.
   enter_namespace(client_);
@@ -226,12 +225,12 @@ Load Traffic::refused_syns(int count) {
   std::vector<Frame> fillers = frames_from(kFillers, 4UL * kFloodBacklog);
   std::vector<Frame> flood = frames_from(kFloodSources, kSources);
   send_frames(wire, fillers, fillers.size());
-  const double before = tcp_counter("TCPReqQFullDrop");
-  Load done = in_child([&] {
+  const double before = tcp_counter("TcpExt", "TCPReqQFullDrop");
+  Load done = in_child(server_, [&] {
     send_frames(wire, flood, static_cast<std::size_t>(count));
     return 0.0;
   });
-  done.events = tcp_counter("TCPReqQFullDrop") - before;
+  done.events = tcp_counter("TcpExt", "TCPReqQFullDrop") - before;
   close(wire);
   enter_namespace(own_);
   if (done.events < 0.95 * count) fail("{} of {} SYNs were refused", done.events, count);
@@ -240,7 +239,7 @@ Load Traffic::refused_syns(int count) {
 
 Load Traffic::connections(int count) {
   const sockaddr_in target = address_of(INADDR_LOOPBACK, kPort);
-  return in_child([&] {
+  return in_child(server_, [&] {
     for (int i = 0; i < count; ++i) {
       const int client = connect_to(target);
       const int accepted = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
@@ -256,7 +255,7 @@ Load Traffic::connections(int count) {
 
 Load Traffic::bulk(double seconds) {
   const sockaddr_in target = address_of(INADDR_LOOPBACK, kPort);
-  return in_child([&] {
+  return in_child(server_, [&] {
     const int client = connect_to(target);
     const int accepted = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
     if (accepted < 0) fail_errno("accepting a connection");

@@ -4,6 +4,9 @@
 // established ones, in a pair of network namespaces of its own. Called by counting.cpp.
 #pragma once
 
+#include <netinet/in.h>
+
+#include <cstdint>
 #include <functional>
 #include <string>
 
@@ -15,6 +18,24 @@ struct Load {
   double wall_s = 0;
   double cpu_s = 0;  // of the thread that made it, the kernel's work for it included
 };
+
+double thread_cpu_s();
+
+// Runs `load` in a process of its own, inside a namespace and pinned. It returns how many events it
+// made; the clocks run around it alone, not around the fork.
+Load in_child(int netns, const std::function<double()>& load);
+
+sockaddr_in address_of(std::uint32_t address, int port);
+int listen_on(const sockaddr_in& address, int backlog);
+int connect_to(const sockaddr_in& address);
+// So that nothing is left in TIME_WAIT, which would fill the kernel's connection hash.
+void reset_on_close(int fd);
+// Reads all there is, up to the end.
+void drain(int fd);
+// A line of the ip command.
+void run_ip(const std::string& line);
+// A counter of the namespace of the calling thread: "TcpExt" of netstat, "Tcp" of snmp.
+double tcp_counter(const std::string& group, const std::string& name);
 
 class Traffic {
  public:
@@ -32,8 +53,6 @@ class Traffic {
   Load bulk(double seconds);
 
  private:
-  Load in_child(const std::function<double()>& load) const;
-
   std::string server_name_;
   std::string client_name_;
   int own_ = -1;
