@@ -418,13 +418,16 @@ void measure_on_wire(const NicWire& wire, const NicSizes& sizes, NicResult& resu
   constexpr std::size_t kSlots = 1 + 2 * kWays.size();  // nothing, and empty and ours of each
   wire.set_cookies(0);
   const EmptyNic empty;
-  const NicObject tool = NicObject::of_tool({NicWire::kPort, NicWire::kFloodPort});
+  const Ports ports = {NicWire::kPort, NicWire::kFloodPort};
+  const NicObject native = NicObject::of_tool(ports);
+  const NicObject others = NicObject::of_tool(ports, false);
   const auto rates_with = [&](std::size_t slot) {
     if (slot == 0) return rates_on(wire, sizes.wire_seconds);
     const NicWay way = kWays.at((slot - 1) / 2).first;
     const bool is_empty = slot % 2 == 1;
+    const NicObject& tool = way == NicWay::native ? native : others;
     const int in_of_tool = tool.program(way == NicWay::tc ? "nic_in" : "nic_xdp");
-    const int in_of_empty = way == NicWay::tc ? empty.tc() : empty.xdp();
+    const int in_of_empty = way == NicWay::tc ? empty.tc() : empty.xdp(way == NicWay::native);
     wire.enter_server();
     const OnInterface there(way, is_empty ? in_of_empty : in_of_tool,
                             is_empty ? empty.tc() : tool.program("nic_out"));

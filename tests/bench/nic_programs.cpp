@@ -46,18 +46,18 @@ std::uint32_t offset_of(const btf& types, std::string_view member) {
 }
 
 template <typename Skeleton>
-void set_facts(Skeleton& skeleton) {
+void set_facts(Skeleton& skeleton, bool frags) {
   const std::unique_ptr<btf, void (*)(btf*)> types(btf__load_vmlinux_btf(), btf__free);
   if (!types) fail("this kernel has no BTF");
   auto& facts = *skeleton.rodata;
   facts.listenq_nic_seed = 0x6c697374656e71;
   facts.listenq_nic_ethernet = 1;
-  facts.listenq_nic_frags = 1;
+  facts.listenq_nic_frags = frags ? 1 : 0;
   facts.listenq_nic_synack_time = offset_of(*types, "snt_synack");
   facts.listenq_nic_synack_isn = offset_of(*types, "snt_isn");
   bpf_program* program = nullptr;
   bpf_object__for_each_program(program, skeleton.obj) {
-    if (bpf_program__type(program) == BPF_PROG_TYPE_XDP) {
+    if (frags && bpf_program__type(program) == BPF_PROG_TYPE_XDP) {
       bpf_program__set_flags(program, BPF_F_XDP_HAS_FRAGS);
     }
   }
@@ -113,11 +113,11 @@ struct NicObject::Skeleton {
   }
 };
 
-NicObject NicObject::of_tool(const Ports& ports) {
+NicObject NicObject::of_tool(const Ports& ports, bool frags) {
   auto skeleton = std::make_shared<Skeleton>();
   skeleton->of_tool = nic_bpf__open();
   if (skeleton->of_tool == nullptr) fail_errno("opening the programs of interfaces");
-  set_facts(*skeleton->of_tool);
+  set_facts(*skeleton->of_tool, frags);
   if (nic_bpf__load(skeleton->of_tool) != 0) fail_errno("loading the programs of interfaces");
   set_listeners(*skeleton->of_tool, ports);
   NicObject object(std::move(skeleton));
@@ -129,7 +129,7 @@ NicObject NicObject::of_bench(const Ports& ports, const Alternative& options) {
   auto skeleton = std::make_shared<Skeleton>();
   skeleton->of_bench = remembered_bpf__open();
   if (skeleton->of_bench == nullptr) fail_errno("opening the alternative");
-  set_facts(*skeleton->of_bench);
+  set_facts(*skeleton->of_bench, true);
   skeleton->of_bench->rodata->bench_clients = options.clients;
   skeleton->of_bench->rodata->bench_forgetful = options.forgetful ? 1 : 0;
   if (remembered_bpf__load(skeleton->of_bench) != 0) fail_errno("loading the alternative");
@@ -199,10 +199,12 @@ void NicObject::forget_what_is_open() {
 }
 
 EmptyNic::EmptyNic()
-    : xdp_(load_empty(BPF_PROG_TYPE_XDP, 2, BPF_F_XDP_HAS_FRAGS)),
+    : xdp_frags_(load_empty(BPF_PROG_TYPE_XDP, 2, BPF_F_XDP_HAS_FRAGS)),
+      xdp_(load_empty(BPF_PROG_TYPE_XDP, 2, 0)),
       tc_(load_empty(BPF_PROG_TYPE_SCHED_CLS, -1, 0)) {}
 
 EmptyNic::~EmptyNic() {
+  close(xdp_frags_);
   close(xdp_);
   close(tc_);
 }

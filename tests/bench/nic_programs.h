@@ -25,8 +25,8 @@ using Ports = std::vector<std::uint16_t>;
 // One loaded object.
 class NicObject {
  public:
-  // bpf/nic.bpf.c.
-  static NicObject of_tool(const Ports& ports);
+  // bpf/nic.bpf.c. `frags`: XDP gets frames of several pieces, as the tool asks for native XDP.
+  static NicObject of_tool(const Ports& ports, bool frags = true);
   struct Alternative {
     std::uint32_t clients = 0;  // see remembered.bpf.c
     bool forgetful = false;
@@ -60,10 +60,11 @@ class EmptyNic {
   ~EmptyNic();
   EmptyNic(const EmptyNic&) = delete;
   EmptyNic& operator=(const EmptyNic&) = delete;
-  [[nodiscard]] int xdp() const { return xdp_; }
+  [[nodiscard]] int xdp(bool frags = true) const { return frags ? xdp_frags_ : xdp_; }
   [[nodiscard]] int tc() const { return tc_; }
 
  private:
+  int xdp_frags_;
   int xdp_;
   int tc_;
 };
