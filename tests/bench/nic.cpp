@@ -28,7 +28,7 @@ constexpr std::uint32_t kFirstClient = 0x0a4b0000U;
 constexpr std::uint32_t kPassing = 0x0aa00000U;  // clients that are never heard of again
 constexpr std::uint16_t kPort = NicWire::kPort;
 
-enum class Counted { nothing, syn, synack, ack };
+enum class Counted { nothing, syn, synack, ack, rst };
 
 struct Case {
   std::string packet;
@@ -42,6 +42,7 @@ struct Case {
 std::uint64_t of(const listenq_nic_counts& counts, Counted which) {
   if (which == Counted::syn) return counts.syn_in;
   if (which == Counted::synack) return counts.synack_out;
+  if (which == Counted::rst) return counts.rst_in;
   return which == Counted::ack ? counts.ack_in : 0;
 }
 
@@ -74,7 +75,7 @@ void TestRuns::check(const Case& test, const std::string& program) const {
   const auto before = test.object->counts();
   test_run_ns(test.object->program(program), test.frame, kRuns);
   const auto after = test.object->counts();
-  for (const Counted which : {Counted::syn, Counted::synack, Counted::ack}) {
+  for (const Counted which : {Counted::syn, Counted::synack, Counted::ack, Counted::rst}) {
     const std::uint64_t expected = which == test.counted ? kRuns : 0;
     const std::uint64_t seen = of(after, which) - of(before, which);
     // A handshake counts both, whatever it stands for.
@@ -202,6 +203,7 @@ std::vector<NicCost> measure_costs(const NicWire& wire, const Parties& parties,
        false},
       {open + ", its first packet", &forgets_data, asked, frame_of(parties.data)},
       {"ACK that nobody waits for", &tool, in, frame_of(ack_from(kPassing, 1, kPort))},
+      {"RST", &tool, in, with(syn, [](Segment& segment) { segment.flags = kRst; }), Counted::rst},
       {"SYN, always one client", &tool, in, frame_of(syn), Counted::syn},
       {"SYN, another client each time", &many, asked, frame_of(syn), Counted::syn},
       {"ACK of a request", &forgets_request, asked, frame_of(parties.request_ack), Counted::ack},
