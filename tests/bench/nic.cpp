@@ -57,7 +57,7 @@ class TestRuns {
   TestRuns& operator=(const TestRuns&) = delete;
 
   // Of all programs in turn, each beside an empty one.
-  std::vector<NicCost> measure(const std::vector<Case>& cases) const;
+  [[nodiscard]] std::vector<NicCost> measure(const std::vector<Case>& cases) const;
   // Once, to see whether the packet is what it stands for.
   void check(const Case& test, const std::string& program) const;
 
@@ -305,8 +305,9 @@ class Exactness {
     std::uint64_t others = 0;                        // SYN-ACKs before
     std::map<std::uint32_t, std::uint32_t> numbers;  // the server's first one, by client
   };
-  Asked begin(std::uint32_t first, int port) const {
+  [[nodiscard]] Asked begin(std::uint32_t first, int port) const {
     std::vector<std::uint32_t> clients;
+    clients.reserve(static_cast<std::size_t>(sizes_.handshakes));
     for (int i = 0; i < sizes_.handshakes; ++i) {
       clients.push_back(first + static_cast<std::uint32_t>(i));
     }
@@ -335,7 +336,7 @@ class Exactness {
     next_ += static_cast<std::uint32_t>(load.events);
   }
 
-  NicExactness end(const std::string& what, const Asked& asked) const {
+  [[nodiscard]] NicExactness end(const std::string& what, const Asked& asked) const {
     const std::uint64_t tool = tool_->counts().ack_in;
     const std::uint64_t alternative = alternative_->counts().ack_in;
     const std::uint64_t others = tool_->counts().synack_out - asked.others;

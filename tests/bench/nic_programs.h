@@ -33,9 +33,6 @@ class NicObject {
   };
   static NicObject of_bench(const Ports& ports, const Alternative& options);
 
-  NicObject(NicObject&&) = default;
-  NicObject& operator=(NicObject&&) = default;
-
   [[nodiscard]] int program(const std::string& name) const;
   // Of all ports together.
   [[nodiscard]] listenq_nic_counts counts() const;

@@ -186,7 +186,7 @@ Load NicWire::refused_syns(double seconds) const {
 Load NicWire::connections(double seconds) const {
   const sockaddr_in target = address_of(kNicServer, kPort);
   return in_child(client_, [&] {
-    double count = 0;
+    int count = 0;
     for (const double end = now_ms() + seconds * 1e3; now_ms() < end; ++count) {
       const int client = connect_to(target);
       const int accepted = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
@@ -195,7 +195,7 @@ Load NicWire::connections(double seconds) const {
       close(accepted);
       close(client);
     }
-    return count;
+    return static_cast<double>(count);
   });
 }
 
