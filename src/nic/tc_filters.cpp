@@ -153,7 +153,7 @@ std::string TcFilters::prepare() {
   return "";
 }
 
-/// A qdisc that a killed process made is ours from now on.
+/// A qdisc that another one of us made is ours as well from now on: the last to go takes it along.
 void TcFilters::remove_stale() {
   for (const bool ingress : {true, false}) {
     const bpf_tc_hook hook = hook_of(ifindex_, point_of(ingress));
@@ -165,9 +165,9 @@ void TcFilters::remove_stale() {
         options.priority = priority;
         if (bpf_tc_query(&hook, &options) != 0) continue;
         const auto owner = owner_of(options.prog_id);
-        if (!owner || is_alive(*owner, monotonic_ns())) continue;
-        remove({ingress, handle, priority});
+        if (!owner) continue;
         made_qdisc_ = made_qdisc_ || owner->made_qdisc != 0;
+        if (!is_alive(*owner, monotonic_ns())) remove({ingress, handle, priority});
       }
     }
   }

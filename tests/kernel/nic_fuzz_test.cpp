@@ -160,8 +160,9 @@ std::string Programs::run_one(const char* name, int program, const Input& input,
     options.ctx_size_in = xdp ? sizeof(xdp_context) : sizeof(skb_context);
   }
   const int error = ::bpf_prog_test_run_opts(program, &options);
-  // Some kernels do not test packets that end before their IP header.
-  if (error == -EINVAL && !xdp && input.frame.size() < kSmallest + 40) {
+  // Some kernels do not test packets that end, or whose first piece ends, before their IP header.
+  const size_t first_piece = input.linear != 0 ? input.linear : input.frame.size();
+  if (error == -EINVAL && !xdp && first_piece < kSmallest + 40) {
     refused = true;
     return "";
   }

@@ -72,6 +72,7 @@ class Nic : public KernelTest, public ::testing::WithParamInterface<std::string>
         if (!stage().send(sender, std::move(frames))) return;  // the witness says why
         if (sent / kBurst % 100 == 99) connect_some();
       }
+      connect_some();
     });
   }
 
@@ -150,7 +151,12 @@ class NicHandshake : public Nic {
 
   std::unique_ptr<RawWire> wire_;
 };
-INSTANTIATE_TEST_SUITE_P(Mode, NicHandshake, ::testing::ValuesIn(nic_modes()), mode_name);
+// What is done with a packet that was found is the same in all modes: where it takes long, one will
+// do. Each mode has its mix of frames and its handshakes above.
+INSTANTIATE_TEST_SUITE_P(Mode, NicHandshake,
+                         ::testing::ValuesIn(is_emulated() ? std::vector<std::string>{"tc"}
+                                                           : nic_modes()),
+                         mode_name);
 
 TEST_P(NicHandshake, OnlyTheAckThatEndsItCounts) {
   for (const bool v6 : {false, true}) {
