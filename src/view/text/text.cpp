@@ -187,6 +187,31 @@ void write_nics(std::string& out, const Snapshot& snapshot) {
   }
 }
 
+/// What only an interface can tell: lost between it and the listener. The rest is in the table.
+void write_losses(std::string& out, const Snapshot& snapshot,
+                  std::span<const ListenerRow* const> rows) {
+  std::vector<const Waterfall*> done;  // listeners of a port share theirs
+  for (const ListenerRow* row : rows) {
+    const Waterfall* waterfall = row->waterfall;
+    if (waterfall == nullptr || std::find(done.begin(), done.end(), waterfall) != done.end()) {
+      continue;
+    }
+    const auto step = waterfall->lost_at();
+    if (step != WaterfallStep::before_tcp && step != WaterfallStep::synack_out &&
+        step != WaterfallStep::ack_before_tcp) {
+      continue;
+    }
+    done.push_back(waterfall);
+    out += fmt::format("! port {}", waterfall->port);
+    if (snapshot.namespaces.size() > 1) {
+      const auto& name = row->netns->raw->name;
+      out += fmt::format(" in netns {}",
+                         name ? printable(*name) : std::to_string(number(waterfall->netns)));
+    }
+    out += ": " + loss_text(*waterfall, *step) + '\n';
+  }
+}
+
 }  // namespace
 
 void write_text(std::string& out, const Snapshot& snapshot,
@@ -197,7 +222,9 @@ void write_text(std::string& out, const Snapshot& snapshot,
                   : std::vector<const Field*>(options.columns.begin(), options.columns.end()));
   for (const ListenerRow* row : rows) table.add_row(*row);
   table.write(out);
-  if (options.headline) write_nics(out, snapshot);
+  if (!options.headline) return;
+  write_nics(out, snapshot);
+  write_losses(out, snapshot, rows);
 }
 
 }  // namespace listenq
