@@ -59,10 +59,12 @@ int three_way(const T& a, const T& b) {
 /// megabytes.
 struct Trouble {
   explicit Trouble(const ListenerRow& row)
-      : rate(losses_per_second(row).value_or(0)),
+      : losing(Snapshot::is_losing(row)),
+        rate(losses_per_second(row).value_or(0)),
         fill(row.accept_queue_fill),
         all(losses(row).value_or(0)) {}
 
+  bool losing;
   double rate;
   double fill;
   std::uint64_t all;
@@ -70,7 +72,7 @@ struct Trouble {
 
 /// Losing now, then how full, then how fast, then how much in all.
 int compare_trouble(const Trouble& a, const Trouble& b) {
-  if (const int order = three_way(a.rate > 0, b.rate > 0)) return order;
+  if (const int order = three_way(a.losing, b.losing)) return order;
   if (const int order = three_way(a.fill, b.fill)) return order;
   if (const int order = three_way(a.rate, b.rate)) return order;
   return three_way(a.all, b.all);

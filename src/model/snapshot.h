@@ -157,9 +157,14 @@ struct Snapshot {
   std::deque<std::string> pods;                 ///< of rows without an owner
   std::shared_ptr<const void> names_of_owners;  ///< pods of the others
 
-  /// A listener whose losses grow now, or whose accept queue is full.
+  /// A listener whose losses grow now, in itself or on the way to it, or whose accept queue is
+  /// full.
   [[nodiscard]] static bool in_trouble(const ListenerRow& row) {
-    return losses_per_second(row).value_or(0) > 0 || row.accept_queue_fill >= 1.0;
+    return is_losing(row) || row.accept_queue_fill >= 1.0;
+  }
+  [[nodiscard]] static bool is_losing(const ListenerRow& row) {
+    return losses_per_second(row).value_or(0) > 0 ||
+           (row.waterfall != nullptr && row.waterfall->loses_before_tcp());
   }
 };
 

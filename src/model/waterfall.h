@@ -76,6 +76,11 @@ struct Waterfall {
   /// Where most is lost; nullopt: nowhere.
   [[nodiscard]] std::optional<WaterfallStep> lost_at() const;
 
+  /// More was lost before TCP than up to the sample before.
+  [[nodiscard]] bool loses_before_tcp() const {
+    return lost(WaterfallStep::before_tcp).value_or(0) > lost_before_tcp_last;
+  }
+
   /// Why interfaces and listeners can't be compared, or not wholly; empty: they can.
   [[nodiscard]] std::string note() const;
 
@@ -101,6 +106,7 @@ struct Waterfall {
   std::uint64_t in_accept_queue = 0;           ///< now
   std::uint64_t in_syn_queue_at_start = 0;     ///< at start_ns
   std::uint64_t in_accept_queue_at_start = 0;  ///< at start_ns
+  std::uint64_t lost_before_tcp_last = 0;      ///< in the sample before
   std::string rewritten_by;                    ///< RawNamespace::nat, where it is not empty
 
  private:

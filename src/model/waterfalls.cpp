@@ -79,6 +79,7 @@ std::uint32_t Waterfalls::enter(NetnsId netns, std::uint16_t port) {
       all.emplace_back(carried ? previous_->waterfalls[place.index] : Waterfall());
   // A port without a listener is not watched: what comes after begins anew.
   starts_.push_back(!carried || waterfall.listeners == 0);
+  waterfall.lost_before_tcp_last = waterfall.lost(WaterfallStep::before_tcp).value_or(0);
   waterfall.netns = netns;
   waterfall.port = port;
   waterfall.listeners = 0;
@@ -203,6 +204,7 @@ void Waterfalls::settle(Waterfall& waterfall, bool starts) const {
     waterfall.tcp = {};
     waterfall.start_ns = now_ns;
     waterfall.entered_queue = 0;
+    waterfall.lost_before_tcp_last = 0;
     waterfall.in_syn_queue_at_start = waterfall.in_syn_queue;
     waterfall.in_accept_queue_at_start = waterfall.in_accept_queue;
   }

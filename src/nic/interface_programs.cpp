@@ -180,7 +180,6 @@ Result<std::unique_ptr<InterfacePrograms>> InterfacePrograms::attach(NicPrograms
       return failure(ErrorKind::unsupported, std::move(error));
     }
   }
-  if (result->filters_.made_qdisc()) result->skeleton_->bss->listenq_nic_owner.made_qdisc = 1;
   return result;
 }
 
@@ -252,7 +251,7 @@ std::string InterfacePrograms::attach_tc(NicPrograms::Shared& shared, bool ingre
       return fmt::format("the kernel does not attach it ({})", errno_text(errno));
     shared.tcx = false;
   }
-  return filters_.attach(ingress, program);
+  return filters_.attach(ingress, program, skeleton_->bss->listenq_nic_owner.made_qdisc);
 }
 
 void InterfacePrograms::detach() {

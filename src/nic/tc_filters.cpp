@@ -3,9 +3,12 @@
 // See tc_filters.h.
 #include "nic/tc_filters.h"
 
+#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
+#include <linux/if_ether.h>
+#include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
@@ -21,6 +24,7 @@
 #include <span>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 
 #include "nic.skel.h"
 #include "nic/interfaces.h"
@@ -103,6 +107,115 @@ bool has_filters(std::uint32_t ifindex, bool ingress) {
   return any || !read;
 }
 
+/// When it can't be asked: yes; then it is not made, and the filter's error tells.
+bool has_clsact(std::uint32_t ifindex) {
+  tcmsg body{};
+  body.tcm_family = AF_UNSPEC;
+  bool found = false;
+  const auto read = netlink_dump(
+      {NETLINK_ROUTE, RTM_GETQDISC, std::as_bytes(std::span(&body, 1)), "queueing disciplines"},
+      [&](const NetlinkMessage& message) {
+        const auto about = netlink_value<tcmsg>(message.payload);
+        if (!about || about->tcm_ifindex != static_cast<int>(ifindex)) return true;
+        for_each_attribute(message.payload.subspan(sizeof(tcmsg)),
+                           [&](std::uint16_t type, std::span<const std::byte> value) {
+                             found =
+                                 found || (type == TCA_KIND && netlink_string(value) == "clsact");
+                           });
+        return !found;
+      });
+  return found || !read;
+}
+
+/// Requests that go to the kernel by one call: it carries out all of them before a signal, SIGKILL
+/// too, can end the process.
+class Requests {
+ public:
+  void add_qdisc(std::uint32_t ifindex) {
+    tcmsg body{};
+    body.tcm_ifindex = static_cast<int>(ifindex);
+    body.tcm_parent = TC_H_CLSACT;
+    body.tcm_handle = TC_H_MAKE(TC_H_CLSACT, 0);
+    const std::size_t start = begin(RTM_NEWQDISC, body);
+    attribute(TCA_KIND, "clsact", sizeof "clsact");
+    end(start);
+  }
+
+  void add_filter(std::uint32_t ifindex, bool ingress, std::uint32_t handle, std::uint32_t priority,
+                  int program) {
+    tcmsg body{};
+    body.tcm_ifindex = static_cast<int>(ifindex);
+    body.tcm_parent = TC_H_MAKE(TC_H_CLSACT, ingress ? TC_H_MIN_INGRESS : TC_H_MIN_EGRESS);
+    body.tcm_handle = handle;
+    body.tcm_info = TC_H_MAKE(priority << 16U, htons(ETH_P_ALL));
+    const std::size_t start = begin(RTM_NEWTFILTER, body);
+    attribute(TCA_KIND, "bpf", sizeof "bpf");
+    const std::size_t options = bytes_.size();
+    attribute(TCA_OPTIONS, nullptr, 0);
+    const auto fd = static_cast<std::uint32_t>(program);
+    attribute(TCA_BPF_FD, &fd, sizeof fd);
+    const std::string_view name = ingress ? "nic_in" : "nic_out";
+    attribute(TCA_BPF_NAME, name.data(), name.size() + 1);  // literals end with NUL
+    const std::uint32_t flags = TCA_BPF_FLAG_ACT_DIRECT;
+    attribute(TCA_BPF_FLAGS, &flags, sizeof flags);
+    const auto length = static_cast<std::uint16_t>(bytes_.size() - options);
+    std::memcpy(bytes_.data() + options + offsetof(rtattr, rta_len), &length, sizeof length);
+    end(start);
+  }
+
+  /// What came of each, 0 or a negative errno; empty and errno when they could not be sent.
+  [[nodiscard]] std::vector<int> send() {
+    const Fd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+    if (!socket) return {};
+    const auto sent = ::send(socket.get(), bytes_.data(), bytes_.size(), 0);
+    if (sent != static_cast<ssize_t>(bytes_.size())) return {};
+    std::vector<int> results;
+    std::vector<std::byte> answer(std::size_t{16} * 1024);
+    while (results.size() < count_) {
+      const ssize_t got = ::recv(socket.get(), answer.data(), answer.size(), 0);
+      if (got < 0 && errno == EINTR) continue;
+      if (got <= 0) return {};
+      std::span<const std::byte> rest(answer.data(), static_cast<std::size_t>(got));
+      while (const auto header = netlink_value<nlmsghdr>(rest)) {
+        if (header->nlmsg_len < sizeof(nlmsghdr) || header->nlmsg_len > rest.size()) break;
+        const auto error = netlink_value<nlmsgerr>(rest.subspan(NLMSG_HDRLEN));
+        if (header->nlmsg_type == NLMSG_ERROR && error) results.push_back(error->error);
+        rest = rest.subspan(std::min<std::size_t>(NLMSG_ALIGN(header->nlmsg_len), rest.size()));
+      }
+    }
+    return results;
+  }
+
+ private:
+  void append(const void* data, std::size_t size) {
+    const auto* const from = static_cast<const std::byte*>(data);
+    if (size > 0) bytes_.insert(bytes_.end(), from, from + size);
+    bytes_.resize((bytes_.size() + 3) & ~std::size_t{3});
+  }
+  std::size_t begin(std::uint16_t type, const tcmsg& body) {
+    const std::size_t start = bytes_.size();
+    nlmsghdr header{};
+    header.nlmsg_type = type;
+    header.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
+    header.nlmsg_seq = static_cast<std::uint32_t>(++count_);
+    append(&header, sizeof header);
+    append(&body, sizeof body);
+    return start;
+  }
+  void attribute(std::uint16_t type, const void* data, std::size_t size) {
+    const rtattr header{static_cast<std::uint16_t>(sizeof(rtattr) + size), type};
+    append(&header, sizeof header);
+    append(data, size);
+  }
+  void end(std::size_t start) {
+    const auto length = static_cast<std::uint32_t>(bytes_.size() - start);
+    std::memcpy(bytes_.data() + start + offsetof(nlmsghdr, nlmsg_len), &length, sizeof length);
+  }
+
+  std::vector<std::byte> bytes_;
+  std::size_t count_ = 0;
+};
+
 std::uint64_t start_ticks(std::uint32_t pid) {
   const auto text = read_small_file(fmt::format("/proc/{}/stat", pid));
   if (!text) return 0;
@@ -140,17 +253,11 @@ bool is_alive(const listenq_nic_owner& owner, std::uint64_t monotonic_ns) {
   return monotonic_ns < owner.beat_ns + kSilenceNs;
 }
 
-std::string TcFilters::prepare() {
-  if (prepared_) return "";
-  bpf_tc_hook hook = hook_of(ifindex_, kBothWays);
-  const int made = bpf_tc_hook_create(&hook);
-  if (made != 0 && made != -EEXIST) {
-    return fmt::format("the clsact qdisc can't be made ({})", errno_text(-made));
-  }
-  made_qdisc_ = made == 0;
-  prepared_ = true;
-  if (!made_qdisc_) remove_stale();
-  return "";
+void TcFilters::prepare() {
+  if (std::exchange(prepared_, true)) return;
+  qdisc_missing_ = !has_clsact(ifindex_);
+  made_qdisc_ = qdisc_missing_;
+  if (!qdisc_missing_) remove_stale();
 }
 
 /// A qdisc that another one of us made is ours as well from now on: the last to go takes it along.
@@ -173,20 +280,33 @@ void TcFilters::remove_stale() {
   }
 }
 
-std::string TcFilters::attach(bool ingress, int program) {
-  if (std::string error = prepare(); !error.empty()) return error;
-  const bpf_tc_hook hook = hook_of(ifindex_, point_of(ingress));
+/// 0 or a negative errno.
+int TcFilters::hang(const Place& place, int program) {
+  Requests requests;
+  if (qdisc_missing_) requests.add_qdisc(ifindex_);
+  requests.add_filter(ifindex_, place.ingress, place.handle, place.priority, program);
+  const std::vector<int> results = requests.send();
+  if (results.empty()) return -errno;
+  if (qdisc_missing_) {
+    const int made = results.front();
+    if (made != 0 && made != -EEXIST) return made;
+    qdisc_missing_ = false;
+    made_qdisc_ = made == 0;
+  }
+  return results.back();
+}
+
+std::string TcFilters::attach(bool ingress, int program, std::uint32_t& made_qdisc) {
+  prepare();
+  made_qdisc = made_qdisc_ ? 1 : 0;
   int last = 0;
   for (std::uint32_t priority = 1; priority <= kPriorities; ++priority) {
     for (std::uint32_t handle = kFirstHandle; handle < kFirstHandle + kHandles; ++handle) {
-      bpf_tc_opts options{};
-      options.sz = sizeof options;
-      options.handle = handle;
-      options.priority = priority;
-      options.prog_fd = program;
-      last = bpf_tc_attach(&hook, &options);
+      const Place place{ingress, handle, priority};
+      last = hang(place, program);
+      made_qdisc = made_qdisc_ ? 1 : 0;
       if (last == 0) {
-        filters_.push_back({ingress, handle, priority});
+        filters_.push_back(place);
         return "";
       }
       if (last != -EEXIST) break;
@@ -237,6 +357,7 @@ void TcFilters::detach() {
   filters_.clear();
   if (made_qdisc_) remove_qdisc_if_empty();
   made_qdisc_ = false;
+  qdisc_missing_ = false;
   prepared_ = false;
 }
 

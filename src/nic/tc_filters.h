@@ -20,10 +20,11 @@ class TcFilters {
  public:
   explicit TcFilters(std::uint32_t ifindex) : ifindex_(ifindex) {}
 
-  /// Makes the qdisc where there is none, removes filters that killed processes of this program
-  /// left, and hangs the program's filter before all others that it can go before. The text of an
-  /// error, or "".
-  [[nodiscard]] std::string attach(bool ingress, int program);
+  /// Removes filters that killed processes of this program left, and hangs the program's filter
+  /// before all others that it can go before. Where there is no qdisc it is made by the same call,
+  /// so that no kill can come in between; `made_qdisc`, in the memory that the filter will be known
+  /// by, says so beforehand. The text of an error, or "".
+  [[nodiscard]] std::string attach(bool ingress, int program, std::uint32_t& made_qdisc);
 
   /// Removes filters that killed processes left, and the qdisc with the last of them if they made
   /// it.
@@ -33,7 +34,6 @@ class TcFilters {
   void detach();
 
   [[nodiscard]] bool empty() const { return filters_.empty(); }
-  [[nodiscard]] bool made_qdisc() const { return made_qdisc_; }
 
  private:
   struct Place {
@@ -42,7 +42,8 @@ class TcFilters {
     std::uint32_t priority = 0;
   };
 
-  [[nodiscard]] std::string prepare();
+  void prepare();
+  [[nodiscard]] int hang(const Place& place, int program);
   void remove_stale();
   void remove(const Place& place) const;
   void remove_qdisc_if_empty() const;
@@ -50,6 +51,7 @@ class TcFilters {
   std::uint32_t ifindex_;
   bool prepared_ = false;
   bool made_qdisc_ = false;
+  bool qdisc_missing_ = false;  ///< it is to be made with the first filter
   std::vector<Place> filters_;
 };
 
