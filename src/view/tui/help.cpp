@@ -41,7 +41,8 @@ constexpr std::array kKeys = {
 };
 
 constexpr std::array kMarks = {
-    Entry{"!", "in trouble: losses grow now, or the accept queue is full"},
+    Entry{"!",
+          "in trouble: losses grow now (with --nic also before TCP), or the accept queue is full"},
     Entry{"[||  *] 2/9",
           "queue length and limit; * is the longest since the sample before, where queues are "
           "watched in the kernel; the bar says FULL when the queue is"},
