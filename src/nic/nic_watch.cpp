@@ -80,7 +80,6 @@ class NicWatch::Work {
   };
   struct Namespace {
     std::uint64_t seed = 0;
-    Ports ports;
     std::string nat;
     std::uint64_t nat_due_ns = 0;
     std::map<std::uint32_t, Watched> interfaces;  ///< by ifindex
@@ -278,7 +277,6 @@ void NicWatch::Work::drop(Watched& watched) {
 }
 
 void NicWatch::Work::set_ports(Namespace& state, const Ports& ports) {
-  state.ports = ports;
   for (auto& [ifindex, watched] : state.interfaces) {
     if (!watched.programs) continue;
     InterfacePrograms& programs = *watched.programs;

@@ -201,32 +201,7 @@ Load NicWire::connections(double seconds) const {
 
 Load NicWire::bulk(double seconds) const {
   const sockaddr_in target = address_of(kNicServer, kPort);
-  return in_child(client_, [&] {
-    const int client = connect_to(target);
-    const int accepted = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
-    if (accepted < 0) fail_errno("accepting a connection");
-    const pid_t reader = fork();
-    if (reader < 0) fail_errno("fork");
-    if (reader == 0) {
-      prctl(PR_SET_PDEATHSIG, SIGKILL);
-      pin(0);
-      close(client);
-      drain(accepted);
-      reset_on_close(accepted);
-      _exit(0);
-    }
-    close(accepted);
-    const std::vector<char> data(256UL * 1024);
-    double bytes = 0;
-    for (const double end = now_ms() + seconds * 1e3; now_ms() < end;) {
-      const ssize_t sent = write(client, data.data(), data.size());
-      if (sent < 0) fail_errno("sending");
-      bytes += static_cast<double>(sent);
-    }
-    shutdown(client, SHUT_WR);
-    if (waitpid(reader, nullptr, 0) != reader) fail_errno("waiting for the reader");
-    return bytes;
-  });
+  return in_child(client_, [&] { return send_bulk(target, listener_, seconds); });
 }
 
 void NicWire::send(const std::vector<Frame>& frames) const {

@@ -253,34 +253,36 @@ Load Traffic::connections(int count) {
   });
 }
 
+double send_bulk(const sockaddr_in& target, int listener, double seconds) {
+  const int client = connect_to(target);
+  const int accepted = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+  if (accepted < 0) fail_errno("accepting a connection");
+  const pid_t reader = fork();
+  if (reader < 0) fail_errno("fork");
+  if (reader == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    pin(0);
+    close(client);
+    drain(accepted);
+    reset_on_close(accepted);
+    _exit(0);
+  }
+  close(accepted);
+  const std::vector<char> data(256UL * 1024);
+  double bytes = 0;
+  for (const double end = now_ms() + seconds * 1e3; now_ms() < end;) {
+    const ssize_t sent = write(client, data.data(), data.size());
+    if (sent < 0) fail_errno("sending");
+    bytes += static_cast<double>(sent);
+  }
+  shutdown(client, SHUT_WR);
+  if (waitpid(reader, nullptr, 0) != reader) fail_errno("waiting for the reader");
+  return bytes;
+}
+
 Load Traffic::bulk(double seconds) {
   const sockaddr_in target = address_of(INADDR_LOOPBACK, kPort);
-  return in_child(server_, [&] {
-    const int client = connect_to(target);
-    const int accepted = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
-    if (accepted < 0) fail_errno("accepting a connection");
-    const pid_t reader = fork();
-    if (reader < 0) fail_errno("fork");
-    if (reader == 0) {
-      prctl(PR_SET_PDEATHSIG, SIGKILL);
-      pin(0);
-      close(client);
-      drain(accepted);
-      reset_on_close(accepted);
-      _exit(0);
-    }
-    close(accepted);
-    const std::vector<char> data(256UL * 1024);
-    double bytes = 0;
-    for (const double end = now_ms() + seconds * 1e3; now_ms() < end;) {
-      const ssize_t sent = write(client, data.data(), data.size());
-      if (sent < 0) fail_errno("sending");
-      bytes += static_cast<double>(sent);
-    }
-    shutdown(client, SHUT_WR);
-    if (waitpid(reader, nullptr, 0) != reader) fail_errno("waiting for the reader");
-    return bytes;
-  });
+  return in_child(server_, [&] { return send_bulk(target, listener_, seconds); });
 }
 
 }  // namespace listenq::bench

@@ -32,6 +32,9 @@ int connect_to(const sockaddr_in& address);
 void reset_on_close(int fd);
 // Reads all there is, up to the end.
 void drain(int fd);
+// Bytes that one connection to `target`, accepted from `listener`, takes in that time, with a
+// pinned reader in a process of its own.
+double send_bulk(const sockaddr_in& target, int listener, double seconds);
 // A line of the ip command.
 void run_ip(const std::string& line);
 // A counter of the namespace of the calling thread: "TcpExt" of netstat, "Tcp" of snmp.
