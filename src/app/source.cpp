@@ -19,6 +19,7 @@ class LiveSource final : public Source {
 
   Result<std::shared_ptr<const Sample>> next() override { return collector_->sample(); }
   [[nodiscard]] bool live() const override { return true; }
+  void want(const Wanted& wanted) override { collector_->want(wanted); }
 
   [[nodiscard]] std::string note() const override {
     std::string reading = reading_note();
@@ -60,6 +61,7 @@ class ReplaySource final : public Source {
     return sample->value_or(nullptr);
   }
   [[nodiscard]] bool live() const override { return false; }
+  void want(const Wanted& /*wanted*/) override {}
   [[nodiscard]] std::string note() const override { return ""; }
   [[nodiscard]] std::string closing_note() const override {
     return player_.cut_off()

@@ -23,6 +23,9 @@ class Source {
 
   [[nodiscard]] virtual bool live() const = 0;
 
+  /// What the samples to come shall hold beyond the usual; a recording holds what it holds.
+  virtual void want(const Wanted& wanted) = 0;
+
   /// What the user should know beforehand, one line; empty: nothing.
   [[nodiscard]] virtual std::string note() const = 0;
 

@@ -28,6 +28,19 @@ struct CollectOptions {
   bool clean_up = true;  ///< takes off what a killed process left at interfaces, once, at the start
 };
 
+/// A listener to be looked at from near: see RawCloseUp.
+struct CloseUpRequest {
+  NetnsId netns{};
+  std::optional<SocketCookie> cookie;
+  std::uint64_t inode = 0;  ///< where there is no cookie
+};
+
+/// What the samples to come shall hold beyond the usual.
+struct Wanted {
+  std::vector<CloseUpRequest> close_ups;
+  bool program_times = false;  ///< keeps the kernel's BPF statistics on: every program costs more
+};
+
 class Collector {
  public:
   Collector(const Collector&) = delete;
@@ -42,6 +55,9 @@ class Collector {
   /// Reads everything now. A namespace that vanishes meanwhile is left out; one that can't be read
   /// is counted in self.lost. An error only when no namespace could be read.
   [[nodiscard]] Result<std::shared_ptr<const Sample>> sample();
+
+  /// From the next sample on.
+  void want(Wanted wanted) { wanted_ = std::move(wanted); }
 
   [[nodiscard]] const Probe& probe() const { return probe_; }
   /// What is attached to interfaces now would stay if this process were killed.
@@ -66,6 +82,7 @@ class Collector {
 
   Probe probe_;
   CollectOptions options_;
+  Wanted wanted_;
   NamespaceLister lister_;
   std::unique_ptr<CgroupPaths> cgroups_;
   std::unique_ptr<NicWatch> nics_;  ///< null: no interface is watched

@@ -142,6 +142,73 @@ struct OwnerTable {
   std::unordered_map<std::int32_t, Process> processes;
 };
 
+/// What one thread did at the moment of the sample (/proc/PID/task/TID).
+struct RawThread {
+  std::int32_t tid = 0;
+  std::string name;
+  char state = '?';                         ///< as /proc/PID/stat has it: R, S, D, T, Z, ...
+  std::optional<std::string> wait_channel;  ///< kernel function that it sleeps in; nullopt: it does
+                                            ///< not sleep, or we may not know
+  std::optional<std::string> system_call;  ///< that it is in, by name; nullopt: in none, or unknown
+  std::optional<std::uint64_t> cpu_ns;     ///< used since its start
+  std::optional<std::uint64_t> run_delay_ns;  ///< waited for a CPU since its start
+};
+
+/// A process that holds the socket.
+struct RawSharer {
+  std::int32_t pid = 0;
+  std::string name;
+  std::vector<RawThread> threads;   ///< ascending by tid; the first few
+  std::uint32_t threads_total = 0;  ///< that it has
+};
+
+/// A CPU limit that applies to a sharer: of its cgroup, or of one above.
+struct RawThrottling {
+  std::string cgroup;
+  std::uint64_t quota_ns = 0;  ///< CPU time in each period
+  std::uint64_t period_ns = 0;
+  std::uint64_t periods = 0;            ///< so far
+  std::uint64_t throttled_periods = 0;  ///< of these
+  std::uint64_t throttled_ns = 0;
+};
+
+/// A connection in the accept queue.
+struct RawWaiting {
+  Family family = Family::ipv4;
+  std::array<std::uint8_t, 16> address{};  ///< of the peer; as RawListener::address
+  std::uint16_t port = 0;                  ///< of the peer
+  std::optional<std::uint64_t> received_bytes;
+  std::optional<std::uint64_t> wait_ns;
+};
+
+/// One listener looked at from near: read only where somebody wants to see it, or it is in trouble.
+struct RawCloseUp {
+  NetnsId netns{};
+  std::optional<SocketCookie> cookie;
+  std::uint64_t inode = 0;
+  std::vector<RawSharer> sharers;   ///< ascending by pid; the first few
+  std::uint32_t sharers_total = 0;  ///< that hold it
+  std::vector<RawThrottling> throttlings;
+  std::optional<std::vector<RawWaiting>> waiting;  ///< the head first, and the first few; nullopt:
+                                                   ///< nothing here reads them
+};
+
+/// A BPF program of ours.
+struct RawProgram {
+  std::string name;
+  /// Since it was loaded, as far as the kernel's statistics were on (kernel.bpf_stats_enabled, or
+  /// somebody who looks); nullopt: they are off.
+  std::optional<std::uint64_t> runs;
+  std::optional<std::uint64_t> run_ns;
+};
+
+/// A BPF map of ours that can be full.
+struct RawMap {
+  std::string name;
+  std::uint64_t entries = 0;
+  std::uint64_t max_entries = 0;
+};
+
 /// What the tool itself took and lost for this sample.
 struct RawSelf {
   std::uint64_t sample_ns = 0;              ///< wall time of the sample
@@ -149,6 +216,8 @@ struct RawSelf {
   std::uint64_t memory_bytes = 0;           ///< peak resident set
   std::uint64_t connection_hash_walks = 0;  ///< reads of iter/tcp since the start
   std::vector<std::pair<std::string, std::uint64_t>> lost;  ///< by cause, since the start
+  std::vector<RawProgram> programs;
+  std::vector<RawMap> maps;
 };
 
 struct Sample {
@@ -166,6 +235,7 @@ struct Sample {
   /// Read before `counts`, so that a packet under way is never taken for lost; ports first listed
   /// in this sample begin after `counts`, at 0. By netns, then ifindex.
   std::vector<RawNic> nics;
+  std::vector<RawCloseUp> close_ups;
   RawSelf self;
 };
 

@@ -23,6 +23,38 @@ enum class LimitSetBy : std::uint8_t { unknown, application, somaxconn };
 
 struct NamespaceRow;
 
+/// One bout of losses of a listener: from the interval in which it first lost something until it
+/// has lost nothing for a while. Kept by the Deriver; a new copy in each Snapshot that changes it.
+struct Episode {
+  RawListener listener;  ///< as it was last seen
+  std::optional<std::string> netns_name;
+  std::string process;   ///< of the owner with the lowest pid; empty: none known
+  std::int32_t pid = 0;  ///< 0: none known
+
+  std::uint64_t start_wall_ns = 0;  ///< the sample before the first that saw a loss
+  /// It may have begun earlier: the first interval in which the listener was watched had losses.
+  bool may_be_older = false;
+  std::uint64_t last_wall_ns = 0;  ///< the last sample that saw a loss
+  bool ended = false;              ///< at last_wall_ns
+
+  // What was lost, by step of the handshake. They don't overlap.
+  std::uint64_t lost_before_tcp = 0;  ///< seen by an interface, never by the listener
+  std::uint64_t lost_at_syn = 0;
+  std::uint64_t lost_at_ack = 0;
+  std::uint64_t lost_unknown = 0;  ///< by sk_drops, where nothing else is counted
+  std::uint64_t overflows = 0;     ///< of these: refused because the accept queue was full
+
+  // The queues at their worst.
+  std::uint32_t accept_queue_peak = 0;
+  std::uint32_t accept_queue_limit = 0;
+  std::optional<std::uint32_t> syn_queue_peak;
+  std::optional<std::uint32_t> syn_queue_limit;
+
+  [[nodiscard]] std::uint64_t lost() const {
+    return lost_before_tcp + lost_at_syn + lost_at_ack + lost_unknown;
+  }
+};
+
 /// What all rows of a Snapshot with counts have in common.
 struct CountingPeriod {
   Counting now;
@@ -54,6 +86,7 @@ struct ListenerRow {
   std::optional<std::uint32_t> accept_queue_peak;  ///< the most since the sample before
   std::optional<std::uint32_t> syn_queue_peak;
   const Waterfall* waterfall = nullptr;  ///< of its port; null: nothing is counted
+  const Episode* episode = nullptr;      ///< the one that goes on; null: it loses nothing
 };
 
 /// nullopt where it is not counted.
@@ -147,6 +180,8 @@ struct Snapshot {
   std::vector<NamespaceRow> namespaces;    ///< in the order of the sample; then those that it
                                            ///< names with a listener only
   std::vector<std::shared_ptr<const ClosedListener>> closed;  ///< the latest 1,000, newest last
+  std::vector<std::shared_ptr<const Episode>> episodes;  ///< the latest 1,000, by start, newest
+                                                         ///< last
   Totals totals;
 
   // What rows point into and the Sample does not hold.

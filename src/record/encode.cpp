@@ -210,7 +210,7 @@ Json nic_to_json(const RawNic& raw) {
 }
 
 Json self_to_json(const RawSelf& self) {
-  const auto& [sample_ns, cpu_ns, memory_bytes, connection_hash_walks, lost] = self;
+  const auto& [sample_ns, cpu_ns, memory_bytes, connection_hash_walks, lost, programs, maps] = self;
   Json object = Json::object();
   object["sample_ns"] = sample_ns;
   object["cpu_ns"] = cpu_ns;
@@ -258,7 +258,7 @@ Bytes encode_owners(const OwnerTable& owners) {
 
 Bytes encode_sample(const Sample& sample, std::uint64_t owner_table, const Bytes* owner_bytes) {
   const auto& [wall_ns, monotonic_ns, host, kernel, backend, listeners, namespaces, owners,
-               counting, counts, closed, nics, self] = sample;
+               counting, counts, closed, nics, close_ups, self] = sample;
   assert((owners != nullptr) == (owner_table != 0));
   Json object = Json::object();
   object["wall_ns"] = wall_ns;

@@ -22,11 +22,18 @@ enum class KeyCode : std::uint8_t {
   escape,
   backspace,
   del,
+  insert,
+  mouse,  ///< Key::mouse happened at Key::row, Key::column
 };
+
+enum class Mouse : std::uint8_t { click, double_click, wheel_up, wheel_down };
 
 struct Key {
   KeyCode code = KeyCode::character;
   char32_t value = 0;
+  Mouse mouse = Mouse::click;
+  int row = 0;  ///< of the screen, from 0
+  int column = 0;
 };
 
 }  // namespace listenq::tui

@@ -40,7 +40,22 @@ struct Shown {
   std::uint64_t arrived_ns = 0;              ///< monotonic time
 };
 
-enum class Prompt : std::uint8_t { none, search, filter };
+/// Where the playing of a recording stands.
+struct Playback {
+  bool paused = false;
+  bool ended = false;  ///< its last sample is shown
+  double speed = 1;
+  std::uint64_t first_wall_ns = 0;               ///< of its first sample
+  std::optional<std::uint64_t> seeking_wall_ns;  ///< on the way there
+};
+
+struct PlaybackCommand {
+  enum class Kind : std::uint8_t { pause, step, step_back, faster, slower, seek };
+  Kind kind = Kind::pause;    ///< pause: or go on
+  std::uint64_t wall_ns = 0;  ///< seek: to the last sample that is not later, or the first
+};
+
+enum class Prompt : std::uint8_t { none, search, filter, seek };
 
 /// The line being edited at the bottom.
 struct LineEdit {
@@ -69,6 +84,7 @@ struct ScreenState {
   std::string message;                 ///< one sentence for the bottom line, until the next key
 
   // What is shown.
+  std::optional<Playback> playback;  ///< nullopt: live
   int height = 24;
   int width = 80;
   std::uint64_t now_ns = 0;  ///< monotonic; set before drawing, for the age of the sample
@@ -99,6 +115,7 @@ struct KeyResult {
   bool quit = false;
   bool repaint = false;  ///< the terminal may show something else: paint every cell anew
   std::optional<double> interval_seconds = {};  ///< newly chosen
+  std::optional<PlaybackCommand> playback = {};
 };
 
 void show(ScreenState& state, std::shared_ptr<const Snapshot> snapshot, std::uint64_t now_ns);

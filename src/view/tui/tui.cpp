@@ -47,6 +47,7 @@ TuiAction Tui::on_input() {
     const KeyResult result = handle_key(state_, key);
     action.quit = action.quit || result.quit;
     if (result.interval_seconds) action.interval_seconds = result.interval_seconds;
+    if (result.playback) action.playback.push_back(*result.playback);
     if (result.repaint) terminal_->repaint();
   }
   action.quit = action.quit || terminal_->closed();
@@ -72,6 +73,24 @@ void Tui::resume() {
 
 void Tui::tick() {
   if (state_.shown.snapshot) draw();
+}
+
+void Tui::set_playback(const std::optional<Playback>& playback) {
+  state_.playback = playback;
+}
+
+void Tui::pass_by(std::shared_ptr<const Snapshot> snapshot) {
+  tui::show(state_, std::move(snapshot), monotonic_ns());
+}
+
+void Tui::restart() {}
+
+const RawListener* Tui::close_up() const {
+  return nullptr;
+}
+
+bool Tui::wants_program_times() const {
+  return false;
 }
 
 }  // namespace listenq::tui

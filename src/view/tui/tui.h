@@ -17,6 +17,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "model/fields.h"
 #include "model/snapshot.h"
@@ -37,6 +38,7 @@ struct TuiOptions {
 struct TuiAction {
   bool quit = false;  ///< asked for, or the terminal is gone
   std::optional<double> interval_seconds;
+  std::vector<PlaybackCommand> playback;  ///< in the order of the keys
 };
 
 class Tui {
@@ -51,6 +53,18 @@ class Tui {
   void suspend();
   void resume();
   void tick();
+
+  /// Where the playing of a recording stands; nullopt (and from the start): live.
+  void set_playback(const std::optional<Playback>& playback);
+  /// The recording goes on elsewhere: what was gathered from sample to sample is forgotten.
+  void restart();
+  /// The same as show(), but nothing is drawn: on the way to where the user wants to be.
+  void pass_by(std::shared_ptr<const Snapshot> snapshot);
+
+  /// The listener whose page is open, in the snapshot that is shown; null: none.
+  [[nodiscard]] const RawListener* close_up() const;
+  /// The page that shows what our programs cost is open.
+  [[nodiscard]] bool wants_program_times() const;
 
  private:
   Tui(std::unique_ptr<Terminal> terminal, ScreenState state);
