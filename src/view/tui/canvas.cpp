@@ -247,6 +247,18 @@ void Canvas::fill(int row, int column, int width, Style style) {
   for (; column < end; ++column) set(row, column, U' ', 1, style);
 }
 
+void Canvas::copy_row(int row, const Canvas& from, int from_row) {
+  if (row < 0 || row >= rows_ || from_row < 0 || from_row >= from.rows_) return;
+  for (int column = 0; column < std::min(columns_, from.columns_); ++column) {
+    cells_[index(row, column)] = from.at(from_row, column);
+  }
+}
+
+void Canvas::set_rows(int rows) {
+  rows_ = std::max(rows, 1);
+  cells_.resize(static_cast<std::size_t>(rows_) * static_cast<std::size_t>(columns_));
+}
+
 void Canvas::select_row(int row) {
   if (row < 0 || row >= rows_) return;
   for (int column = 0; column < columns_; ++column) cells_[index(row, column)].selected = true;

@@ -66,6 +66,12 @@ class Canvas {
   /// Blanks of this style, to the edge at most.
   void fill(int row, int column, int width, Style style);
 
+  /// The cells of a row of another canvas, as many as there is place for.
+  void copy_row(int row, const Canvas& from, int from_row);
+
+  /// Cuts rows off the end or adds empty ones; at least one stays.
+  void set_rows(int rows);
+
   /// Marks the whole row as the selected one.
   void select_row(int row);
 

@@ -38,6 +38,9 @@ int local_width(const RawListener& raw) {
   return text_width(local_text(raw), Charset::utf8);
 }
 
+/// Spec::total of a column that has no place among totals.
+constexpr std::string_view kNone = "none";
+
 /// How a column gets its width: it comes in as wide as its content, but at least `least` and at
 /// most `enough`; what is left over in the end widens it up to its content or `most`.
 struct Spec {
@@ -51,6 +54,7 @@ struct Spec {
   bool right = false;
   /// Cells that the rows need; 0: leave the column out.
   int (*content)(const Contents&) = nullptr;
+  std::string_view total{};  ///< field in its place where totals are wanted; "none": nothing
 };
 
 int always(const Contents& /*contents*/) {
@@ -91,16 +95,17 @@ constexpr auto kSpecs = std::to_array<Spec>({
      [](const Contents& c) { return c.syn_queue ? queue_width(c, kBarMost) : 1; }},
     {ColumnKind::field, "oldest_wait_seconds", "", 7, 6, 6, 6, true,
      [](const Contents& c) { return c.waits ? 1 : 0; }},
-    {ColumnKind::field, "accepts_per_second", "ACC/s", 8, 6, 9, 9, true, counted},
-    {ColumnKind::field, "drops_per_second", "", 4, 7, 7, 8, true, counted},
+    {ColumnKind::field, "accepts_per_second", "ACC/s", 8, 6, 9, 9, true, counted, "accepts"},
+    {ColumnKind::field, "drops_per_second", "", 4, 7, 7, 8, true, counted, "drops"},
     {ColumnKind::field, "drops", "", 10, 5, 8, 10, true,
-     [](const Contents& c) { return c.counted ? c.drops_digits : 0; }},
+     [](const Contents& c) { return c.counted ? c.drops_digits : 0; }, kNone},
     {ColumnKind::field, "accept_queue_peak", "", 12, 4, 6, 8, true,
      [](const Contents& c) { return c.counted ? c.queue_digits : 0; }},
-    {ColumnKind::field, "syns_per_second", "", 14, 6, 8, 8, true, counted},
-    {ColumnKind::field, "sk_drops_per_second", "SK-DR/S", 4, 7, 10, 10, true, uncounted},
+    {ColumnKind::field, "syns_per_second", "", 14, 6, 8, 8, true, counted, "syns"},
+    {ColumnKind::field, "sk_drops_per_second", "SK-DR/S", 4, 7, 10, 10, true, uncounted,
+     "sk_drops"},
     {ColumnKind::field, "sk_drops", "SK-DR", 10, 5, 10, 10, true,
-     [](const Contents& c) { return c.counted ? 0 : c.drops_digits; }},
+     [](const Contents& c) { return c.counted ? 0 : c.drops_digits; }, kNone},
     {ColumnKind::limit_set_by, "limit_set_by", "BY", 9, 5, 5, 11, false,
      [](const Contents& /*c*/) { return 11; }},
     {ColumnKind::field, "somaxconn", "", 13, 9, 9, 9, true, always},
@@ -120,8 +125,8 @@ constexpr auto kSpecs = std::to_array<Spec>({
      [](const Contents& c) { return c.cgroup; }},
 });
 
-std::string_view full_title(const Spec& spec, const Field& field) {
-  switch (spec.kind) {
+std::string_view full_title(ColumnKind kind, const Field& field) {
+  switch (kind) {
     case ColumnKind::local:
       return "ADDRESS:PORT";
     case ColumnKind::accept_queue:
@@ -144,7 +149,7 @@ bool is_queue(ColumnKind kind) {
 std::pair<int, int> bounds(const Spec& spec, const Contents& contents, const Field& field,
                            int width) {
   const int content = spec.content(contents);
-  const int title = size_of(full_title(spec, field));
+  const int title = size_of(full_title(spec.kind, field));
   if (is_queue(spec.kind)) {
     const bool plain = spec.kind == ColumnKind::syn_queue && !contents.syn_queue;
     return plain ? std::pair(title, title)
@@ -210,22 +215,53 @@ Contents measure(const std::vector<ListenerRow>& rows) {
   return all;
 }
 
-std::vector<Column> choose_columns(int width, const Contents& contents) {
-  struct Candidate {
-    const Spec* spec;
-    const Field* field;
-    int least;
-    int most;
-    int width = 0;  ///< 0: not shown
-  };
+namespace {
+
+struct Candidate {
+  const Spec* spec;
+  const Field* field;
+  int least;
+  int most;
+  int width = 0;  ///< 0: not shown
+};
+
+std::vector<Candidate> candidates_of(const ColumnView& view, const Contents& contents) {
   std::vector<Candidate> candidates;
   for (const Spec& spec : kSpecs) {
-    const Field* field = find_field(spec.id);
+    const bool total = view.counters && !spec.total.empty();
+    if (total && spec.total == kNone) continue;
+    const Field* field = find_field(total ? spec.total : spec.id);
     assert(field != nullptr);
     if (field == nullptr || spec.content(contents) == 0) continue;
-    const auto [least, most] = bounds(spec, contents, *field, width);
+    auto [least, most] = bounds(spec, contents, *field, view.width);
+    if (total) {
+      // A total has more digits than a rate, and its title is another one.
+      least = std::max(spec.least, size_of(field->title));
+      most = std::max(least, 12);
+    }
     candidates.push_back({&spec, field, least, most});
   }
+  return candidates;
+}
+
+/// What is left goes to the most needed first; the bars last, they can use any width and share it.
+void widen(const std::vector<Candidate*>& by_need, int left) {
+  auto bars = static_cast<int>(
+      std::count_if(by_need.begin(), by_need.end(), [](const Candidate* candidate) {
+        return candidate->width != 0 && is_queue(candidate->spec->kind);
+      }));
+  for (const bool queues : {false, true}) {
+    for (Candidate* candidate : by_need) {
+      if (candidate->width == 0 || is_queue(candidate->spec->kind) != queues) continue;
+      const int share = queues ? left / std::max(bars--, 1) : left;
+      const int more = std::min(share, candidate->most - candidate->width);
+      candidate->width += more;
+      left -= more;
+    }
+  }
+}
+
+void share_width(std::vector<Candidate>& candidates, int width) {
   std::vector<Candidate*> by_need;
   by_need.reserve(candidates.size());
   for (Candidate& candidate : candidates) by_need.push_back(&candidate);
@@ -239,25 +275,49 @@ std::vector<Column> choose_columns(int width, const Contents& contents) {
     candidate->width = candidate->least;
     left -= needed;
   }
-  // What is left goes to the most needed first; the bars last, they can use any width and share it.
-  auto bars = static_cast<int>(
-      std::count_if(candidates.begin(), candidates.end(), [](const Candidate& candidate) {
-        return candidate.width != 0 && is_queue(candidate.spec->kind);
-      }));
-  for (const bool queues : {false, true}) {
-    for (Candidate* candidate : by_need) {
-      if (candidate->width == 0 || is_queue(candidate->spec->kind) != queues) continue;
-      const int share = queues ? left / std::max(bars--, 1) : left;
-      const int more = std::min(share, candidate->most - candidate->width);
-      candidate->width += more;
-      left -= more;
-    }
+  widen(by_need, left);
+}
+
+/// Columns of the screen's own, by the names that settings have for them.
+struct OwnColumn {
+  ColumnKind kind;
+  std::string_view id;
+  std::string_view field;
+  std::string_view help;
+};
+constexpr auto kOwnColumns = std::to_array<OwnColumn>({
+    {ColumnKind::local, "local", "port", "Address and port in one"},
+    {ColumnKind::accept_queue, "accept_queue", "accept_queue_fill",
+     "Accept queue as a bar, with its length, its limit and its peak"},
+    {ColumnKind::syn_queue, "syn_queue", "syn_queue_len",
+     "SYN queue as a bar, with its length, its limit and its peak"},
+});
+
+const OwnColumn* own_column(ColumnKind kind) {
+  const auto* const found = std::find_if(kOwnColumns.begin(), kOwnColumns.end(),
+                                         [&](const OwnColumn& own) { return own.kind == kind; });
+  return found == kOwnColumns.end() ? nullptr : found;
+}
+
+/// The namespace's name is as good as its number, and shorter where there is none.
+ColumnKind kind_of(const Field& field) {
+  return field.id == "netns_name" ? ColumnKind::netns : ColumnKind::field;
+}
+
+}  // namespace
+
+std::vector<Column> choose_columns(const ColumnView& view, const Contents& contents) {
+  std::vector<Candidate> candidates = candidates_of(view, contents);
+  if (view.wide) {
+    for (Candidate& candidate : candidates) candidate.width = candidate.most;
+  } else {
+    share_width(candidates, view.width);
   }
   std::vector<Column> columns;
   for (const Candidate& candidate : candidates) {
     if (candidate.width == 0) continue;
     const Spec& spec = *candidate.spec;
-    const std::string_view title = full_title(spec, *candidate.field);
+    const std::string_view title = full_title(spec.kind, *candidate.field);
     const bool fits = size_of(title) <= candidate.width || spec.short_title.empty();
     columns.push_back(
         {spec.kind, candidate.field, fits ? title : spec.short_title, candidate.width, spec.right});
@@ -265,23 +325,77 @@ std::vector<Column> choose_columns(int width, const Contents& contents) {
   return columns;
 }
 
-std::vector<Column> columns_of(const std::vector<const Field*>& fields, int width,
+const std::vector<ColumnChoice>& all_columns() {
+  static const std::vector<ColumnChoice> all = [] {
+    std::vector<ColumnChoice> columns;
+    for (const OwnColumn& own : kOwnColumns) {
+      columns.push_back({own.kind, find_field(own.field)});
+    }
+    for (const Field& field : fields()) columns.push_back({kind_of(field), &field});
+    return columns;
+  }();
+  return all;
+}
+
+std::string_view column_id(const ColumnChoice& column) {
+  const OwnColumn* const own = own_column(column.kind);
+  return own != nullptr ? own->id : column.field->id;
+}
+
+std::string_view column_title(const ColumnChoice& column) {
+  return full_title(column.kind, *column.field);
+}
+
+std::string_view column_help(const ColumnChoice& column) {
+  const OwnColumn* const own = own_column(column.kind);
+  return own != nullptr ? own->help : column.field->help;
+}
+
+std::optional<ColumnChoice> find_column(std::string_view id) {
+  for (const ColumnChoice& column : all_columns()) {
+    if (column_id(column) == id) return column;
+  }
+  return std::nullopt;
+}
+
+std::vector<Column> columns_of(const std::vector<ColumnChoice>& choices, const ColumnView& view,
+                               const Contents& contents,
                                const std::vector<const ListenerRow*>& rows) {
   constexpr std::size_t kMeasured = 500;  // rows; the rest is cut if it should be wider
   constexpr int kWidest = 80;
   std::vector<Column> columns;
-  int left = width;
-  for (const Field* field : fields) {
-    const bool right = field->type == Type::number;
-    int content = size_of(field->title);
-    for (std::size_t i = 0; i < std::min(rows.size(), kMeasured); ++i) {
-      content = std::max(content, text_width(display(*field, field->get(*rows[i])), Charset::utf8));
+  int left = view.width;
+  const auto content_of = [&](const ColumnChoice& choice) {
+    switch (choice.kind) {
+      case ColumnKind::local:
+        return contents.local;
+      case ColumnKind::netns:
+        return contents.netns;
+      case ColumnKind::accept_queue:
+      case ColumnKind::syn_queue:
+        return queue_width(contents, std::max(least_bar(view.width), 5));
+      case ColumnKind::field:
+      case ColumnKind::limit_set_by:
+        break;
     }
-    content = std::min(content, kWidest);
-    if (!columns.empty()) --left;
-    if (left < std::min(content, 4)) break;
-    columns.push_back({ColumnKind::field, field, field->title, std::min(content, left), right});
-    left -= columns.back().width;
+    int content = 0;
+    for (std::size_t i = 0; i < std::min(rows.size(), kMeasured); ++i) {
+      const Value value = choice.field->get(*rows[i]);
+      content = std::max(content, text_width(display(*choice.field, value), Charset::utf8));
+    }
+    return content;
+  };
+  for (const ColumnChoice& choice : choices) {
+    const std::string_view title = column_title(choice);
+    const int content = std::min(std::max(content_of(choice), size_of(title)), kWidest);
+    if (!view.wide) {
+      if (!columns.empty()) --left;
+      if (left < std::min(content, 4)) break;
+    }
+    const bool right = choice.kind == ColumnKind::field && choice.field->type == Type::number;
+    const int width = view.wide ? content : std::min(content, left);
+    columns.push_back({choice.kind, choice.field, title, width, right});
+    left -= width;
   }
   return columns;
 }

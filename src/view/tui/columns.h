@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,6 +37,22 @@ struct Contents {
 
 enum class ColumnKind : std::uint8_t { field, netns, local, accept_queue, syn_queue, limit_set_by };
 
+/// A column that was asked for by name.
+struct ColumnChoice {
+  ColumnKind kind = ColumnKind::field;
+  const Field* field = nullptr;  ///< shown, or what the column sorts by; never null
+
+  bool operator==(const ColumnChoice&) const = default;
+};
+
+/// All that the table can show: what the screen draws from several fields, then every field.
+[[nodiscard]] const std::vector<ColumnChoice>& all_columns();
+/// As settings name it: the id of the field, or one of the screen's own.
+[[nodiscard]] std::string_view column_id(const ColumnChoice& column);
+[[nodiscard]] std::optional<ColumnChoice> find_column(std::string_view id);
+[[nodiscard]] std::string_view column_title(const ColumnChoice& column);
+[[nodiscard]] std::string_view column_help(const ColumnChoice& column);
+
 struct Column {
   ColumnKind kind = ColumnKind::field;
   const Field* field = nullptr;  ///< shown, or what the column sorts by; never null
@@ -44,12 +61,20 @@ struct Column {
   bool right = false;  ///< aligned to the right
 };
 
-/// The columns that fit into `width` cells with one blank between, in their order on the screen.
-/// The most needed ones come in first, what is left over widens them.
-[[nodiscard]] std::vector<Column> choose_columns(int width, const Contents& contents);
+/// What the columns shall say.
+struct ColumnView {
+  int width = 80;         ///< cells for all of them
+  bool counters = false;  ///< totals instead of rates
+  bool wide = false;      ///< all of them, each as wide as its content; `width` is no limit
+};
+
+/// The columns that fit, with one blank between, in their order on the screen. The most needed ones
+/// come in first, what is left over widens them.
+[[nodiscard]] std::vector<Column> choose_columns(const ColumnView& view, const Contents& contents);
 
 /// The columns somebody asked for by name, as many as fit; widths from the rows given.
-[[nodiscard]] std::vector<Column> columns_of(const std::vector<const Field*>& fields, int width,
+[[nodiscard]] std::vector<Column> columns_of(const std::vector<ColumnChoice>& choices,
+                                             const ColumnView& view, const Contents& contents,
                                              const std::vector<const ListenerRow*>& rows);
 
 /// "address:port", the address in brackets where it holds colons.

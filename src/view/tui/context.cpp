@@ -4,8 +4,11 @@
 // not know is called unknown.
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <array>
+
 #include "util/text.h"
-#include "view/tui/screen.h"
+#include "view/tui/pages.h"
 
 namespace listenq::tui {
 
@@ -45,14 +48,9 @@ std::string accept_queue(const ListenerRow& row) {
   if (row.raw->oldest_wait_ns) {
     oldest = fmt::format(", the oldest for {}", field_text("oldest_wait_seconds", row));
   }
-  const bool full = row.accept_queue_fill >= 1.0;
-  const bool nearly = row.accept_queue_fill >= 0.8;
-  return fmt::format("accept queue{}: {} wait{} for accept(){}{}, limit {}{}",
-                     full     ? " FULL"
-                     : nearly ? " nearly full"
-                              : "",
-                     len, len == 1 ? "s" : "", oldest, peak, limit,
-                     full ? ", further ones are refused" : "");
+  const bool nearly = row.accept_queue_fill >= 0.8 && row.accept_queue_fill < 1.0;
+  return fmt::format("accept queue{}: {} wait{} for accept(){}{}, limit {}",
+                     nearly ? " nearly full" : "", len, len == 1 ? "s" : "", oldest, peak, limit);
 }
 
 std::string limit_origin(const ListenerRow& row) {
@@ -84,14 +82,10 @@ std::string limit_origin(const ListenerRow& row) {
 std::string sk_drops(const ListenerRow& row) {
   if (!row.raw->sk_drops) return "sk_drops unknown";
   const std::uint32_t total = *row.raw->sk_drops;
-  if (!row.sk_drops_per_second)
+  if (!row.sk_drops_per_second) {
     return fmt::format("sk_drops counter {}, rate not known yet", total);
-  const std::string rate = field_text("sk_drops_per_second", row);
-  if (*row.sk_drops_per_second > 0) {
-    return fmt::format("LOSING {} sk_drops/s, counter {}", rate, total);
   }
-  return total == 0 ? std::string("no sk_drops")
-                    : fmt::format("no sk_drops now, counter {}", total);
+  return total == 0 ? std::string("no sk_drops") : fmt::format("sk_drops counter {}", total);
 }
 
 /// At which step of the handshake the full accept queue refused; empty when it refused nothing.
@@ -102,22 +96,19 @@ std::string overflows(const ListenerRow& row) {
   return fmt::format(" (overflows: {} at the SYN, {} at the ACK)", at_syn, at_ack);
 }
 
+/// What it lost in all; what it loses now is the verdict's.
 std::string refused(const ListenerRow& row) {
   const auto drops = counted(row, Counter::drops);
   if (!drops) return sk_drops(row);
   if (*drops == 0) return "nothing dropped";
-  const std::string all = fmt::format("{} dropped{}", *drops, overflows(row));
-  const auto rate = per_second(row, Counter::drops);
-  if (!rate) return all + ", rate not known yet";
-  if (*rate <= 0) return all + ", none now";
-  return fmt::format("LOSING {} drops/s, {}", field_text("drops_per_second", row), all);
+  return fmt::format("{} dropped{}", *drops, overflows(row));
 }
 
 /// What goes through; empty where it is not counted, or nothing does.
 std::string served(const ListenerRow& row) {
   const auto accepts = per_second(row, Counter::accepts);
   if (!accepts) return {};
-  if (*accepts <= 0) return row.raw->accept_queue_len > 0 ? "NOTHING accepted" : "";
+  if (*accepts <= 0) return row.raw->accept_queue_len > 0 ? "nothing accepted" : "";
   return fmt::format("{} accepted/s", field_text("accepts_per_second", row));
 }
 
@@ -137,9 +128,86 @@ std::string syn_queue(const ListenerRow& row) {
   return text;
 }
 
+/// "since 14:13:20 (16 s)"
+std::string since_text(const Episode& episode, const Sample& sample) {
+  const double age = sample.wall_ns > episode.start_wall_ns
+                         ? static_cast<double>(sample.wall_ns - episode.start_wall_ns) / 1e9
+                         : 0;
+  return fmt::format("since {}{} ({})", clock_text(episode.start_wall_ns),
+                     episode.may_be_older ? " or before" : "", duration_text(age));
+}
+
+/// At which steps, the most first: "1,680 refused at the ACK, 83 at the SYN".
+std::string steps_text(const Episode& episode) {
+  struct Part {
+    std::uint64_t count;
+    std::string_view verb;
+    std::string_view where;
+  };
+  std::array parts = {Part{episode.lost_at_ack, "refused ", "at the ACK"},
+                      Part{episode.lost_at_syn, "refused ", "at the SYN"},
+                      Part{episode.lost_before_tcp, "lost ", "before TCP"},
+                      Part{episode.lost_unknown, "counted ", "by sk_drops"}};
+  std::stable_sort(parts.begin(), parts.end(),
+                   [](const Part& a, const Part& b) { return a.count > b.count; });
+  std::string text;
+  std::string_view verb;
+  for (const Part& part : parts) {
+    if (part.count == 0) continue;
+    const bool same = part.verb == verb;
+    join(text, ", ",
+         fmt::format("{} {}{}", grouped(part.count), same ? "" : part.verb, part.where));
+    verb = part.verb;
+  }
+  return text;
+}
+
+/// What made the listener refuse, as far as its queues say so.
+std::string cause_text(const ListenerRow& row, const Episode& episode) {
+  if (episode.overflows > 0) {
+    std::string text = fmt::format("accept queue full ({} of {})", row.raw->accept_queue_len,
+                                   row.raw->accept_queue_limit);
+    const auto accepts = per_second(row, Counter::accepts);
+    if (accepts && *accepts <= 0) text += ", NOBODY ACCEPTS";
+    return text;
+  }
+  if (row.syn_queue_fill.value_or(0) >= 1.0) return "SYN queue full";
+  return row.accept_queue_fill >= 1.0 ? "accept queue full" : "";
+}
+
+/// What goes wrong at this listener, the line one looks for at 3 a.m.
+std::string trouble(const ListenerRow& row, const Sample& sample) {
+  const Episode* const episode = row.episode;
+  if (episode == nullptr) {
+    if (row.accept_queue_fill < 1.0) return {};
+    std::string text = fmt::format("accept queue FULL ({} of {})", row.raw->accept_queue_len,
+                                   row.raw->accept_queue_limit);
+    if (row.raw->oldest_wait_ns) {
+      text += fmt::format(", not emptied for {}", field_text("oldest_wait_seconds", row));
+    }
+    return text + ": the next connections are lost";
+  }
+  const auto rate = losses_per_second(row);
+  const bool now = rate.value_or(0) > 0 || Snapshot::is_losing(row);
+  std::string text = !now                   ? "LOST " + grouped(episode->lost())
+                     : rate.value_or(0) > 0 ? fmt::format("LOSING {}/s", rate_text(rate))
+                                            : std::string("LOSING");
+  join(text, " ", since_text(*episode, sample));
+  join(text, ": ", steps_text(*episode));
+  join(text, ", ", cause_text(row, *episode));
+  return text;
+}
+
+/// Where most connections to the port got lost since it is watched; empty where none did.
+std::string past_loss(const ListenerRow& row) {
+  if (row.waterfall == nullptr) return {};
+  const auto step = row.waterfall->lost_at();
+  return step ? loss_text(*row.waterfall, *step) : std::string();
+}
+
 }  // namespace
 
-Description describe(const ListenerRow& row) {
+Description describe(const ListenerRow& row, const Sample& sample) {
   Description text;
   text.who = fmt::format("{} in netns {}", local_text(*row.raw), netns_text(*row.netns->raw));
   join(text.who, ", ", owner(row));
@@ -153,12 +221,42 @@ Description describe(const ListenerRow& row) {
     join(text.who, ", ", fmt::format("cgroup {}", *row.cgroup));
   }
 
+  text.verdict = trouble(row, sample);
+  text.now = !text.verdict.empty();
+  if (!text.now) text.verdict = past_loss(row);
+
   text.state = accept_queue(row);
   join(text.state, "; ", served(row));
   join(text.state, "; ", refused(row));
   join(text.state, "; ", limit_origin(row));
   join(text.state, "; ", syn_queue(row));
   return text;
+}
+
+void draw_context(Canvas& canvas, const ScreenState& state, const Layout& layout) {
+  const ListenerRow* const listener = selected_row(state);
+  if (layout.context == 0 || listener == nullptr) return;
+  const int top = layout.table_top + 1 + layout.table;
+  const int end = top + layout.context;
+  const Description words = describe(*listener, *state.shown.snapshot->sample);
+  canvas.fill(top, 0, canvas.columns(), Style::title);
+  canvas.put(top, 0, words.who, Style::title);
+  int row = top + 1;
+  // The last line that there is takes the rest of the text, cut.
+  const auto put = [&](std::string_view text, Style style, int last) {
+    std::vector<std::string> lines = wrap_text(text, canvas.columns(), canvas.charset());
+    for (std::size_t i = 0; i < lines.size() && row < last; ++i) {
+      for (std::size_t more = i + 1; row + 1 == last && more < lines.size(); ++more) {
+        lines[i] += " " + lines[more];
+      }
+      canvas.put(row++, 0, lines[i], style);
+    }
+  };
+  if (!words.verdict.empty()) {
+    put("! " + words.verdict, words.now ? Style::bad : Style::warn,
+        std::min(row + (layout.context > 4 ? 2 : 1), end));
+  }
+  put(words.state, words.now ? Style::strong : Style::normal, end);
 }
 
 }  // namespace listenq::tui

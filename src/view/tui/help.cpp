@@ -5,7 +5,7 @@
 #include <array>
 #include <string_view>
 
-#include "view/tui/screen.h"
+#include "view/tui/pages.h"
 
 namespace listenq::tui {
 
@@ -17,16 +17,18 @@ struct Entry {
 };
 
 constexpr std::array kKeys = {
-    Entry{"q F10", "quit; here: back to the table"},
+    Entry{"q Esc F10", "back; in the table q and F10 quit"},
     Entry{"h ? F1", "this page"},
-    Entry{"arrows j k", "select a listener; PgUp PgDn, Home g, End G go further"},
+    Entry{"arrows j k", "select a line; PgUp PgDn, Home g, End G go further"},
     Entry{
         "Enter",
-        "the listener's page: how many get how far on the way from the interface to accept(), and "
-        "where they get lost; Enter, Esc, q or Backspace: back, arrows: another listener"},
-    Entry{"/",
-          "search in address, namespace, process, pid and cgroup; n and F3 go to the next "
-          "one, N to the one before, Esc ends it"},
+        "the listener's page: what is wrong, how many get how far on the way from the interface to "
+        "accept(), its queues over time, who holds it and what the threads do, who waits, limits; "
+        "there left and right go to another listener. On a heading of the tree: fold, unfold"},
+    Entry{
+        "/",
+        "search in address, namespace, process, pid and cgroup; F3 goes to the next one, Esc ends "
+        "it"},
     Entry{"f F4 \\",
           "filter by an expression on fields, such as `port == 443 and "
           "accept_queue_fill > 0.8` or `process ~ nginx`; an empty line shows all"},
@@ -34,9 +36,26 @@ constexpr std::array kKeys = {
           "sort by the column to the left or right (arrow keys too); left of the first "
           "one: trouble first"},
     Entry{"I", "turn the order around"},
-    Entry{"Space Z", "freeze the numbers; sorting, filter and search go on; again: go on"},
+    Entry{"Space Z",
+          "freeze the numbers; sorting, filter, search and pages go on; again: go on. In a "
+          "recording: "
+          "pause, play"},
+    Entry{"e", "events: since when, until when and where listeners lost connections"},
+    Entry{"t F5", "tree by namespace, by container, by reuseport group, or none"},
+    Entry{"c", "totals instead of rates, and back"},
+    Entry{"b", "baseline: totals count from now on; again: from the start"},
     Entry{"z", "hide or show listeners where nothing waits and nothing is lost"},
+    Entry{"w", "wide: every column, whole; left and right move it"},
+    Entry{"F2", "choose the columns; they are saved"},
+    Entry{"n", "interfaces (--nic)"},
+    Entry{"x", "what the tool itself costs"},
     Entry{"+ -", "longer or shorter interval"},
+    Entry{", .", "in a recording: one sample back, one on"},
+    Entry{"[ ]", "in a recording: slower, faster"},
+    Entry{"@", "in a recording: go to a time (14:13:20), a step (+30s, -2m), start or end"},
+    Entry{"mouse",
+          "click: select, on a title sort, on a key below press it; double click: open; wheel: "
+          "scroll"},
     Entry{"Ctrl-L", "paint the screen anew"},
 };
 
@@ -57,9 +76,9 @@ constexpr std::array kMarks = {
 
 constexpr int kKeyWidth = 14;
 
-class Page {
+class HelpPage {
  public:
-  Page(int width, Charset charset) : width_(width), charset_(charset) {}
+  HelpPage(int width, Charset charset) : width_(width), charset_(charset) {}
 
   void heading(std::string_view text) {
     if (!lines_.empty()) lines_.push_back({});
@@ -83,7 +102,7 @@ class Page {
 }  // namespace
 
 std::vector<HelpLine> help_lines(int width, Charset charset) {
-  Page page(width, charset);
+  HelpPage page(width, charset);
   page.heading("Keys");
   for (const Entry& entry : kKeys) page.entry(entry.key, entry.text);
   page.heading("The table");

@@ -6,23 +6,13 @@
 #include <algorithm>
 #include <array>
 
-#include "view/tui/screen.h"
+#include "view/tui/pages.h"
 
 namespace listenq::tui {
 
 namespace {
 
 constexpr std::array kIntervals = {0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0};
-
-constexpr char32_t control(char letter) {
-  return static_cast<char32_t>(letter) & 0x1fU;
-}
-
-std::string utf8(const std::u32string& text) {
-  std::string out;
-  for (const char32_t code : text) append_utf8(out, code);
-  return out;
-}
 
 char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
@@ -44,13 +34,6 @@ bool found_in(const ListenerRow& row, std::string_view part) {
                      [&](std::int32_t pid) { return fmt::format("{}", pid) == part; });
 }
 
-void move_to(ScreenState& state, std::size_t index) {
-  if (state.rows.empty()) return;
-  state.cursor = std::min(index, state.rows.size() - 1);
-  state.selected = id_of(*state.rows[state.cursor]->raw);
-  set_size(state, state.height, state.width);  // scrolls
-}
-
 void move_by(ScreenState& state, int rows) {
   const auto step = static_cast<std::size_t>(std::abs(rows));
   if (rows < 0) {
@@ -60,31 +43,18 @@ void move_by(ScreenState& state, int rows) {
   }
 }
 
-/// To the first row: from now on whatever is there, the worst one in the usual order.
+/// To the first line: from now on whatever is there, the worst one in the usual order.
 void move_to_top(ScreenState& state) {
   state.selected.reset();
+  state.selected_group.clear();
   state.cursor = 0;
   state.scroll = 0;
-}
-
-/// The next row that holds the searched text, from `distance` rows away on and around.
-void search(ScreenState& state, std::size_t distance, bool backwards = false) {
-  const std::size_t count = state.rows.size();
-  if (state.search.empty()) return;
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::size_t step = (distance + i) % count;
-    const std::size_t index = (state.cursor + (backwards ? count - step : step)) % count;
-    if (found_in(*state.rows[index], state.search)) {
-      move_to(state, index);
-      return;
-    }
-  }
-  state.message = fmt::format("no listener shown holds \"{}\"", state.search);
 }
 
 void set_frozen(ScreenState& state, bool frozen) {
   state.frozen = frozen;
   if (frozen || !state.live.snapshot) return;
+  state.before = state.shown.snapshot;
   state.shown = state.live;
   state.contents = measure(state.shown.snapshot->listeners);
   refresh(state);
@@ -102,18 +72,40 @@ void sort_by_neighbour(ScreenState& state, int direction) {
   // A column that is not on the screen counts as the one before the first.
   const int at = found == keys.end() ? 0 : static_cast<int>(found - keys.begin());
   const Field* field = keys[static_cast<std::size_t>((at + direction + count) % count)];
-  state.sort = field == nullptr ? SortKey{} : parse_sort(field->id).value_or(SortKey{field, false});
-  refresh(state);
+  state.sort = {};
+  if (field != nullptr) {
+    sort_by(state, field);
+  } else {
+    refresh(state);
+  }
+}
+
+/// In the wide table the arrows go sideways, in the other they choose what sorts.
+void go_sideways(ScreenState& state, int direction) {
+  if (!state.wide) {
+    sort_by_neighbour(state, direction);
+    return;
+  }
+  const std::size_t count = visible_columns(state).size();
+  if (direction < 0) {
+    state.first_column -= std::min<std::size_t>(state.first_column, 1);
+  } else if (state.first_column + 1 < count) {
+    ++state.first_column;
+  }
 }
 
 KeyResult change_interval(ScreenState& state, bool slower) {
   KeyResult result;
+  if (state.playback) {
+    state.message = "the interval is the recording's own; [ and ] change how fast it is played";
+    return result;
+  }
   const double now = state.interval_seconds;
   if (slower) {
-    const auto next = std::upper_bound(kIntervals.begin(), kIntervals.end(), now);
+    const auto* const next = std::upper_bound(kIntervals.begin(), kIntervals.end(), now);
     if (next != kIntervals.end()) result.interval_seconds = *next;
   } else {
-    const auto next = std::lower_bound(kIntervals.begin(), kIntervals.end(), now);
+    const auto* const next = std::lower_bound(kIntervals.begin(), kIntervals.end(), now);
     if (next != kIntervals.begin()) result.interval_seconds = *std::prev(next);
   }
   state.interval_seconds = result.interval_seconds.value_or(now);
@@ -121,160 +113,150 @@ KeyResult change_interval(ScreenState& state, bool slower) {
   return result;
 }
 
-void open_edit(ScreenState& state, Prompt prompt) {
-  state.edit = {};
-  state.edit.prompt = prompt;
-  // The filter in force is there to be changed; a search begins anew.
-  std::string_view text = prompt == Prompt::filter ? state.filter_text : std::string_view{};
-  state.edit.text = decode_utf8(text);
-  state.edit.cursor = state.edit.text.size();
-}
-
-/// Enter: takes the line over, or says what is wrong with it.
-void finish_edit(ScreenState& state) {
-  const std::string text = utf8(state.edit.text);
-  if (state.edit.prompt == Prompt::search) {
-    // An empty line repeats the search before, as in less and vi.
-    const bool again = text.empty();
-    if (!again) state.search = text;
-    state.edit = {};
-    search(state, again ? 1 : 0);
-    return;
-  }
-  auto filter = Filter::parse(text);
-  if (!filter) {
-    state.edit.error = filter.error().message;
-    return;
-  }
-  state.filter = std::move(*filter);
-  state.filter_text = text.find_first_not_of(' ') == std::string::npos ? std::string() : text;
-  state.edit = {};
+void change_tree(ScreenState& state) {
+  constexpr int kTrees = 4;
+  state.tree = static_cast<Tree>((static_cast<int>(state.tree) + 1) % kTrees);
+  if (!state.selected_group.empty()) move_to_top(state);
   refresh(state);
 }
 
-void edit_character(ScreenState& state, char32_t code) {
-  LineEdit& edit = state.edit;
-  if (code == control('u')) {
-    edit.text.erase(0, edit.cursor);
-    edit.cursor = 0;
-  } else if (code == control('w')) {
-    std::size_t start = edit.cursor;
-    while (start > 0 && edit.text[start - 1] == U' ') --start;
-    while (start > 0 && edit.text[start - 1] != U' ') --start;
-    edit.text.erase(start, edit.cursor - start);
-    edit.cursor = start;
-  } else if (code == control('a')) {
-    edit.cursor = 0;
-  } else if (code == control('e')) {
-    edit.cursor = edit.text.size();
-  } else if (cell_width(code) > 0) {
-    edit.text.insert(edit.cursor++, 1, code);
+void change_baseline(ScreenState& state) {
+  if (state.baseline != nullptr || !state.shown.snapshot) {
+    state.baseline = nullptr;
+  } else {
+    auto baseline = std::make_shared<Baseline>();
+    baseline->wall_ns = state.shown.snapshot->sample->wall_ns;
+    for (const ListenerRow& row : state.shown.snapshot->listeners) {
+      Baseline::Counts& counts = baseline->counts[id_of(*row.raw)];
+      if (row.counts != nullptr) counts.values = row.counts->values;
+      counts.sk_drops = row.raw->sk_drops.value_or(0);
+    }
+    state.baseline = std::move(baseline);
+    state.counters = true;
+  }
+  refresh(state);
+}
+
+/// Enter on the heading of a group.
+void fold(ScreenState& state, const Group& group) {
+  if (group.folded) {
+    state.folded.erase(group.key);
+  } else {
+    state.folded.insert(group.key);
+  }
+  state.selected.reset();
+  state.selected_group = group.key;
+  refresh(state);
+}
+
+void open_selected(ScreenState& state) {
+  if (state.line_count() == 0) return;
+  state.cursor = std::min(state.cursor, state.line_count() - 1);
+  const TableLine line = state.line(state.cursor);
+  if (line.row == nullptr) {
+    fold(state, Group(state.groups[line.group]));
+  } else {
+    open_detail(state, id_of(*line.row->raw));
   }
 }
 
-KeyResult edit_key(ScreenState& state, Key key) {
-  LineEdit& edit = state.edit;
-  edit.error.clear();
-  switch (key.code) {
-    case KeyCode::enter:
-      finish_edit(state);
-      break;
-    case KeyCode::escape:
-      edit = {};
-      break;
-    case KeyCode::backspace:
-      if (edit.cursor > 0) edit.text.erase(--edit.cursor, 1);
-      break;
-    case KeyCode::del:
-      if (edit.cursor < edit.text.size()) edit.text.erase(edit.cursor, 1);
-      break;
-    case KeyCode::left:
-      if (edit.cursor > 0) --edit.cursor;
-      break;
-    case KeyCode::right:
-      if (edit.cursor < edit.text.size()) ++edit.cursor;
-      break;
-    case KeyCode::home:
-      edit.cursor = 0;
-      break;
-    case KeyCode::end:
-      edit.cursor = edit.text.size();
-      break;
-    case KeyCode::character:
-      if (key.value == control('l')) return {.repaint = true};
-      edit_character(state, key.value);
-      break;
+void toggle(ScreenState& state, bool& what) {
+  what = !what;
+  refresh(state);
+}
+
+void search_next(ScreenState& state) {
+  if (state.search.empty()) {
+    open_edit(state, Prompt::search);
+  } else {
+    search(state, 1);
+  }
+}
+
+/// Keys that play a recording; false: none of them, or live.
+bool playback_key(const ScreenState& state, Key key, KeyResult& result) {
+  if (!state.playback || key.code != KeyCode::character) return false;
+  using Kind = PlaybackCommand::Kind;
+  switch (key.value) {
+    case U' ':
+    case U'Z':
+      result.playback = PlaybackCommand{Kind::pause};
+      return true;
+    case U'.':
+      result.playback = PlaybackCommand{Kind::step};
+      return true;
+    case U',':
+      result.playback = PlaybackCommand{Kind::step_back};
+      return true;
+    case U']':
+      result.playback = PlaybackCommand{Kind::faster};
+      return true;
+    case U'[':
+      result.playback = PlaybackCommand{Kind::slower};
+      return true;
     default:
-      break;
+      return false;
   }
-  return {};
 }
 
-/// Rows that a movement key goes; nullopt: none of them. Whole pages keep one row for the eye.
-std::optional<int> movement(Key key, int page) {
-  switch (key.code) {
-    case KeyCode::up:
-      return -1;
-    case KeyCode::down:
-      return 1;
-    case KeyCode::page_up:
-      return -std::max(page - 1, 1);
-    case KeyCode::page_down:
-      return std::max(page - 1, 1);
-    case KeyCode::character:
-      if (key.value == U'k') return -1;
-      if (key.value == U'j') return 1;
-      if (key.value == control('b')) return -std::max(page - 1, 1);
-      if (key.value == control('f')) return std::max(page - 1, 1);
-      return std::nullopt;
+/// Keys that do the same on each page but the help; false: none of them.
+bool common_key(ScreenState& state, Key key, KeyResult& result) {
+  if (playback_key(state, key, result)) return true;
+  if (key.code == KeyCode::function && key.value == 1) {
+    open_page(state, Page::help);
+    return true;
+  }
+  if (key.code != KeyCode::character) return false;
+  switch (key.value) {
+    case U'h':
+    case U'?':
+      open_page(state, Page::help);
+      return true;
+    case U' ':
+    case U'Z':
+      set_frozen(state, !state.frozen);
+      return true;
+    case U'+':
+    case U'=':  // the same key without Shift on many keyboards
+      result = change_interval(state, true);
+      return true;
+    case U'-':
+      result = change_interval(state, false);
+      return true;
+    case U'e':
+      open_page(state, Page::events);
+      return true;
+    case U'n':
+      open_page(state, Page::interfaces);
+      return true;
+    case U'x':
+      open_page(state, Page::cost);
+      return true;
+    case U'@':
+      if (state.playback) {
+        open_edit(state, Prompt::seek);
+      } else {
+        state.message = "@ goes to a time in a recording; this is live";
+      }
+      return true;
     default:
-      return std::nullopt;
+      return false;
   }
-}
-
-bool is_home(Key key) {
-  return key.code == KeyCode::home || (key.code == KeyCode::character && key.value == U'g');
-}
-
-bool is_end(Key key) {
-  return key.code == KeyCode::end || (key.code == KeyCode::character && key.value == U'G');
-}
-
-KeyResult help_key(ScreenState& state, Key key) {
-  const int page = std::max(state.height - 2, 1);
-  const auto lines = static_cast<int>(help_lines(state.width, Charset::utf8).size());
-  const int last = std::max(lines - page, 0);
-  if (const auto rows = movement(key, page)) {
-    state.help_scroll = std::clamp(state.help_scroll + *rows, 0, last);
-  } else if (is_home(key)) {
-    state.help_scroll = 0;
-  } else if (is_end(key)) {
-    state.help_scroll = last;
-  } else if (key.code == KeyCode::character && key.value == control('l')) {
-    return {.repaint = true};
-  } else if (key.code == KeyCode::escape || key.code == KeyCode::function ||
-             (key.code == KeyCode::character &&
-              (key.value == U'q' || key.value == U'h' || key.value == U'?'))) {
-    state.help = false;
-  }
-  return {};
 }
 
 KeyResult function_key(ScreenState& state, char32_t number) {
   switch (number) {
-    case 1:
-      state.help = true;
-      state.help_scroll = 0;
+    case 2:
+      open_page(state, Page::columns);
       break;
     case 3:
-      if (state.search.empty()) {
-        open_edit(state, Prompt::search);
-      } else {
-        search(state, 1);
-      }
+      search_next(state);
       break;
     case 4:
       open_edit(state, Prompt::filter);
+      break;
+    case 5:
+      change_tree(state);
       break;
     case 6:
       sort_by_neighbour(state, 1);
@@ -291,17 +273,8 @@ KeyResult character_key(ScreenState& state, char32_t code) {
   switch (code) {
     case U'q':
       return {.quit = true};
-    case U'h':
-    case U'?':
-      return function_key(state, 1);
     case U'/':
       open_edit(state, Prompt::search);
-      break;
-    case U'n':
-      search(state, 1);
-      break;
-    case U'N':
-      search(state, 1, true);
       break;
     case U'f':
     case U'\\':
@@ -317,52 +290,30 @@ KeyResult character_key(ScreenState& state, char32_t code) {
       state.sort.ascending = !state.sort.ascending;
       refresh(state);
       break;
-    case U' ':
-    case U'Z':
-      set_frozen(state, !state.frozen);
+    case U't':
+      change_tree(state);
+      break;
+    case U'c':
+      toggle(state, state.counters);
+      break;
+    case U'b':
+      change_baseline(state);
+      break;
+    case U'w':
+      state.first_column = 0;
+      toggle(state, state.wide);
       break;
     case U'z':
-      state.hide_idle = !state.hide_idle;
-      refresh(state);
+      toggle(state, state.hide_idle);
       break;
-    case U'+':
-    case U'=':  // the same key without Shift on many keyboards
-      return change_interval(state, true);
-    case U'-':
-      return change_interval(state, false);
-    case control('l'):
-      return {.repaint = true};
     default:
       break;
   }
   return {};
 }
 
-void open_detail(ScreenState& state) {
-  if (state.rows.empty()) return;
-  state.cursor = std::min(state.cursor, state.rows.size() - 1);
-  state.selected = state.detail = id_of(*state.rows[state.cursor]->raw);
-}
-
-/// On a listener's page: its own keys, and those of the table that make sense there too.
-KeyResult page_key(ScreenState& state, Key key) {
-  if (detail_key(state, key)) return {};
-  if (key.code == KeyCode::function && key.value == 1) return function_key(state, 1);
-  if (key.code == KeyCode::function && key.value == 10) state.detail.reset();
-  if (key.code != KeyCode::character) return {};
-  constexpr std::u32string_view kOfTheTable = U"h? Z+=-";
-  const bool applies = kOfTheTable.find(key.value) != std::u32string_view::npos;
-  return applies || key.value == control('l') ? character_key(state, key.value) : KeyResult{};
-}
-
-}  // namespace
-
-KeyResult handle_key(ScreenState& state, Key key) {
-  state.message.clear();
-  if (state.edit.prompt != Prompt::none) return edit_key(state, key);
-  if (state.help) return help_key(state, key);
-  if (state.detail) return page_key(state, key);
-  if (const auto rows = movement(key, layout_of(state.height, state.width).table)) {
+KeyResult table_key(ScreenState& state, Key key) {
+  if (const auto rows = movement(key, table_rows(state))) {
     move_by(state, *rows);
     return {};
   }
@@ -371,18 +322,18 @@ KeyResult handle_key(ScreenState& state, Key key) {
     return {};
   }
   if (is_end(key)) {
-    move_to(state, state.rows.size());
+    move_to(state, state.line_count());
     return {};
   }
   switch (key.code) {
     case KeyCode::left:
-      sort_by_neighbour(state, -1);
+      go_sideways(state, -1);
       return {};
     case KeyCode::right:
-      sort_by_neighbour(state, 1);
+      go_sideways(state, 1);
       return {};
     case KeyCode::enter:
-      open_detail(state);
+      open_selected(state);
       return {};
     case KeyCode::escape:
       state.search.clear();
@@ -394,6 +345,198 @@ KeyResult handle_key(ScreenState& state, Key key) {
     default:
       return {};
   }
+}
+
+/// The listener above or below in the table, without going back to it.
+void next_listener(ScreenState& state, bool up) {
+  const std::size_t count = state.line_count();
+  if (count == 0) return;
+  std::size_t at = std::min(state.cursor, count - 1);
+  const std::size_t end = up ? 0 : count - 1;
+  while (at != end) {
+    at = up ? at - 1 : at + 1;
+    if (state.line(at).row == nullptr) continue;
+    move_to(state, at);
+    state.detail = state.selected;
+    state.pages.back() = {Page::detail};
+    return;
+  }
+}
+
+/// What Enter opens on a page; false: nothing.
+bool enter_key(ScreenState& state) {
+  if (state.page() != Page::events) return false;
+  if (const auto listener = event_listener(state, state.pages.back().cursor)) {
+    open_detail(state, *listener);
+  }
+  return true;
+}
+
+bool is_list(Page page) {
+  return page == Page::events || page == Page::interfaces || page == Page::columns;
+}
+
+/// Moves the cursor of a list, or scrolls a page that has none.
+void scroll_page(ScreenState& state, Key key, const PageExtent& extent) {
+  OpenPage& page = state.pages.back();
+  const std::size_t last = extent.lines == 0 ? 0 : extent.lines - 1;
+  const std::size_t most_scroll = extent.lines > extent.window ? extent.lines - extent.window : 0;
+  const bool list = is_list(page.page);
+  std::size_t& at = list ? page.cursor : page.scroll;
+  const std::size_t end = list ? last : most_scroll;
+  if (const auto rows = movement(key, static_cast<int>(extent.window))) {
+    const auto step = static_cast<std::size_t>(std::abs(*rows));
+    at = *rows < 0 ? at - std::min(at, step) : std::min(at + step, end);
+  } else if (is_home(key)) {
+    at = 0;
+  } else if (is_end(key)) {
+    at = end;
+  }
+  at = std::min(at, end);
+  if (!list) return;
+  page.scroll = std::min({page.scroll, page.cursor, most_scroll});
+  if (extent.window > 0 && page.cursor >= page.scroll + extent.window) {
+    page.scroll = page.cursor - extent.window + 1;
+  }
+}
+
+bool closes_page(Key key, Page page) {
+  if (key.code == KeyCode::escape || key.code == KeyCode::backspace || is_character(key, U'q')) {
+    return true;
+  }
+  if (key.code == KeyCode::function) {
+    return key.value == 10 || page == Page::help || (key.value == 2 && page == Page::columns);
+  }
+  // The key that opened it closes it too.
+  switch (page) {
+    case Page::help:
+      return is_character(key, U'h') || is_character(key, U'?');
+    case Page::events:
+      return is_character(key, U'e');
+    case Page::interfaces:
+      return is_character(key, U'n');
+    case Page::cost:
+      return is_character(key, U'x');
+    case Page::detail:
+    case Page::columns:
+      return key.code == KeyCode::enter;
+    case Page::table:
+      break;
+  }
+  return false;
+}
+
+KeyResult page_key(ScreenState& state, Key key) {
+  const Page page = state.page();
+  if (closes_page(key, page)) {
+    close_page(state);
+    return {};
+  }
+  KeyResult result;
+  if (page == Page::columns && chooser_key(state, key)) return result;
+  if (page != Page::help && page != Page::columns && common_key(state, key, result)) return result;
+  if (page == Page::help && playback_key(state, key, result)) return result;
+  if (key.code == KeyCode::enter && enter_key(state)) return result;
+  if (page == Page::detail && (key.code == KeyCode::left || key.code == KeyCode::right)) {
+    next_listener(state, key.code == KeyCode::left);
+    return result;
+  }
+  scroll_page(state, key, extent_of(state));
+  return result;
+}
+
+}  // namespace
+
+std::optional<int> movement(Key key, int page) {
+  // Whole pages keep one row for the eye.
+  const int far = std::max(page - 1, 1);
+  switch (key.code) {
+    case KeyCode::up:
+      return -1;
+    case KeyCode::down:
+      return 1;
+    case KeyCode::page_up:
+      return -far;
+    case KeyCode::page_down:
+      return far;
+    case KeyCode::character:
+      if (key.value == U'k') return -1;
+      if (key.value == U'j') return 1;
+      if (key.value == control('b')) return -far;
+      if (key.value == control('f')) return far;
+      return std::nullopt;
+    default:
+      return std::nullopt;
+  }
+}
+
+bool is_home(Key key) {
+  return key.code == KeyCode::home || is_character(key, U'g');
+}
+
+bool is_end(Key key) {
+  return key.code == KeyCode::end || is_character(key, U'G');
+}
+
+void sort_by(ScreenState& state, const Field* field) {
+  if (state.sort.field == field) {
+    state.sort.ascending = !state.sort.ascending;
+  } else {
+    state.sort = parse_sort(field->id).value_or(SortKey{field, false});
+  }
+  refresh(state);
+}
+
+void search(ScreenState& state, std::size_t distance) {
+  const std::size_t count = state.line_count();
+  if (state.search.empty()) return;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t index = (state.cursor + distance + i) % count;
+    const ListenerRow* row = state.line(index).row;
+    if (row != nullptr && found_in(*row, state.search)) {
+      move_to(state, index);
+      return;
+    }
+  }
+  state.message = fmt::format("no listener shown holds \"{}\"", state.search);
+}
+
+void open_page(ScreenState& state, Page page) {
+  // A page opened from itself, or from one that it led to, is not opened twice.
+  const auto found = std::find_if(state.pages.begin(), state.pages.end(),
+                                  [&](const OpenPage& open) { return open.page == page; });
+  state.pages.erase(found, state.pages.end());
+  state.pages.push_back({page});
+}
+
+void close_page(ScreenState& state) {
+  state.pages.pop_back();
+}
+
+void open_detail(ScreenState& state, const ListenerId& listener) {
+  state.detail = listener;
+  // In the table it is the selected one too, if it is there.
+  for (std::size_t i = 0; i < state.line_count(); ++i) {
+    const ListenerRow* row = state.line(i).row;
+    if (row != nullptr && id_of(*row->raw) == listener) {
+      move_to(state, i);
+      break;
+    }
+  }
+  open_page(state, Page::detail);
+}
+
+KeyResult handle_key(ScreenState& state, Key key) {
+  state.message.clear();
+  if (is_character(key, control('l'))) return {.repaint = true};
+  if (state.edit.prompt != Prompt::none) {
+    return key.code == KeyCode::mouse ? KeyResult{} : edit_key(state, key);
+  }
+  if (key.code == KeyCode::mouse) return mouse_key(state, key);
+  if (state.page() != Page::table) return page_key(state, key);
+  KeyResult result;
+  if (common_key(state, key, result)) return result;
+  return table_key(state, key);
 }
 
 }  // namespace listenq::tui

@@ -12,7 +12,9 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "model/fields.h"
@@ -20,19 +22,10 @@
 #include "model/snapshot.h"
 #include "view/tui/canvas.h"
 #include "view/tui/columns.h"
+#include "view/tui/history.h"
 #include "view/tui/key.h"
 
 namespace listenq::tui {
-
-/// Enough to find a listener again in the next Snapshot. The socket itself first; if it is gone,
-/// one that listens in its place (a restarted service).
-struct ListenerId {
-  std::uint32_t netns = 0;
-  std::uint64_t socket = 0;  ///< cookie; inode where there is none
-  std::array<std::uint8_t, 16> address{};
-  std::uint16_t port = 0;
-};
-[[nodiscard]] ListenerId id_of(const RawListener& raw);
 
 /// A Snapshot as it came in.
 struct Shown {
@@ -65,22 +58,70 @@ struct LineEdit {
   std::string error;       ///< why the last Enter was refused
 };
 
+enum class Page : std::uint8_t { table, detail, events, interfaces, cost, columns, help };
+
+/// A page upon the table, and where one is in it.
+struct OpenPage {
+  Page page = Page::table;
+  std::size_t cursor = 0;
+  std::size_t scroll = 0;
+};
+
+/// What the table is grouped by.
+enum class Tree : std::uint8_t { none, netns, container, reuseport };
+
+/// A heading of the tree.
+struct Group {
+  std::string key;  ///< the same in the next Snapshot
+  std::string name;
+  bool folded = false;
+  std::size_t listeners = 0;
+  std::size_t in_trouble = 0;
+  std::uint64_t accept_queue_len = 0;
+  std::optional<std::uint64_t> syn_queue_len;  ///< nullopt: nobody in it knows
+  std::optional<double> accepts_per_second;
+  std::optional<double> losses_per_second;
+};
+
+/// A line of the table: a listener, or the heading of a group.
+struct TableLine {
+  const ListenerRow* row = nullptr;  ///< null: the heading
+  std::uint32_t group = 0;           ///< in ScreenState::groups; of no meaning without a tree
+};
+
+/// Counts as they were when the user asked for a baseline.
+struct Baseline {
+  struct Counts {
+    std::array<std::uint64_t, kCounters> values{};
+    std::uint32_t sk_drops = 0;
+  };
+  std::uint64_t wall_ns = 0;
+  std::unordered_map<ListenerId, Counts, ListenerIdHash> counts;
+};
+
 struct ScreenState {
   // Chosen by the user.
   SortKey sort;
   Filter filter;
   std::string filter_text;
   std::string search;                 ///< empty: none in force
-  std::vector<const Field*> columns;  ///< empty: those that fit
+  std::vector<ColumnChoice> columns;  ///< empty: those that fit
   double interval_seconds = 1;        ///< chosen; a sample tells how long it really was
   bool interval_changed = false;      ///< since the last sample
   bool hide_idle = false;
   bool frozen = false;
-  bool help = false;
-  int help_scroll = 0;
+  bool counters = false;  ///< totals instead of rates
+  bool wide = false;      ///< every column, whole; the table is wider than the window
+  std::size_t first_column = 0;
+  Tree tree = Tree::none;
+  std::set<std::string> folded;  ///< keys of groups
+  std::shared_ptr<const Baseline> baseline;
+  bool columns_changed = false;  ///< and not yet saved
+  std::vector<OpenPage> pages;   ///< on top of the table; the last one is shown
   LineEdit edit;
   std::optional<ListenerId> selected;  ///< nullopt: whatever is at the top
-  std::optional<ListenerId> detail;    ///< whose page is open; nullopt: the table is
+  std::string selected_group;          ///< key of the heading that is; empty: none
+  std::optional<ListenerId> detail;    ///< whose page is open
   std::string message;                 ///< one sentence for the bottom line, until the next key
 
   // What is shown.
@@ -90,12 +131,24 @@ struct ScreenState {
   std::uint64_t now_ns = 0;  ///< monotonic; set before drawing, for the age of the sample
   Shown live;                ///< the latest
   Shown shown;               ///< the same, or an older one when frozen
+  std::shared_ptr<const Snapshot> before;  ///< the one shown before it
 
   // Follows from the above; kept by show(), set_size() and handle_key().
+  History history;                       ///< of all that came in, frozen or not
   std::vector<const ListenerRow*> rows;  ///< filtered and sorted
+  std::vector<Group> groups;             ///< empty without a tree
+  std::vector<TableLine> lines;          ///< the table; with a tree only, else the rows are
   Contents contents;
-  std::size_t cursor = 0;  ///< of the selected row in `rows`
-  std::size_t scroll = 0;  ///< of the first visible row in `rows`
+  std::size_t cursor = 0;  ///< of the selected line
+  std::size_t scroll = 0;  ///< of the first visible line
+
+  [[nodiscard]] Page page() const { return pages.empty() ? Page::table : pages.back().page; }
+  [[nodiscard]] std::size_t line_count() const {
+    return tree == Tree::none ? rows.size() : lines.size();
+  }
+  [[nodiscard]] TableLine line(std::size_t index) const {
+    return tree == Tree::none ? TableLine{rows[index], 0} : lines[index];
+  }
 };
 
 /// Which part of the screen has how many rows.
@@ -122,8 +175,8 @@ void show(ScreenState& state, std::shared_ptr<const Snapshot> snapshot, std::uin
 void set_size(ScreenState& state, int height, int width);
 KeyResult handle_key(ScreenState& state, Key key);
 
-/// Filters, sorts and finds the selected row again; for code that changed the state by hand.
-void refresh(ScreenState& state);
+/// What comes next is not the continuation of what came: forgets all but the user's choices.
+void restart(ScreenState& state);
 
 /// Draws all of the canvas, whose size must be that of set_size(). `cursor` gets the cell of the
 /// text cursor while a line is edited.
@@ -132,32 +185,5 @@ struct CursorCell {
   int column = 0;
 };
 std::optional<CursorCell> draw_screen(Canvas& canvas, const ScreenState& state);
-
-/// The columns that the table shows now.
-[[nodiscard]] std::vector<Column> visible_columns(const ScreenState& state);
-
-/// Nothing waits, nothing is lost.
-[[nodiscard]] bool is_idle(const ListenerRow& row);
-
-/// The listener in words: who it is, then what its row tells and what it doesn't know.
-struct Description {
-  std::string who;
-  std::string state;
-};
-[[nodiscard]] Description describe(const ListenerRow& row);
-
-/// The page of the listener state.detail; there must be a Snapshot.
-void draw_detail(Canvas& canvas, const ScreenState& state);
-
-/// What a key does on that page; false: nothing that is the page's own.
-bool detail_key(ScreenState& state, Key key);
-
-/// The help page, one entry a line, wrapped to `width` cells.
-struct HelpLine {
-  std::string key;  ///< a key or a column; empty: goes on, or a heading
-  std::string text;
-  Style style = Style::normal;
-};
-[[nodiscard]] std::vector<HelpLine> help_lines(int width, Charset charset);
 
 }  // namespace listenq::tui

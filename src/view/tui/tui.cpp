@@ -4,6 +4,7 @@
 #include "view/tui/tui.h"
 
 #include "util/clock.h"
+#include "view/tui/pages.h"
 
 namespace listenq::tui {
 
@@ -14,7 +15,9 @@ Result<std::unique_ptr<Tui>> Tui::open(TuiOptions options) {
   state.filter = std::move(*filter);
   state.filter_text = std::move(options.filter);
   state.sort = options.sort;
-  state.columns = std::move(options.columns);
+  for (const Field* field : options.columns) {
+    state.columns.push_back(*find_column(field->id));
+  }
   state.interval_seconds = options.interval_seconds;
   auto terminal = Terminal::open({.ascii = options.ascii});
   if (!terminal) return tl::unexpected<Error>(terminal.error());
@@ -83,14 +86,18 @@ void Tui::pass_by(std::shared_ptr<const Snapshot> snapshot) {
   tui::show(state_, std::move(snapshot), monotonic_ns());
 }
 
-void Tui::restart() {}
+void Tui::restart() {
+  tui::restart(state_);
+}
 
 const RawListener* Tui::close_up() const {
-  return nullptr;
+  if (!state_.detail || state_.page() != Page::detail || !state_.shown.snapshot) return nullptr;
+  const Subject subject = subject_of(*state_.shown.snapshot, *state_.detail);
+  return subject.row != nullptr && subject.closed == nullptr ? subject.row->raw : nullptr;
 }
 
 bool Tui::wants_program_times() const {
-  return false;
+  return state_.page() == Page::cost;
 }
 
 }  // namespace listenq::tui
