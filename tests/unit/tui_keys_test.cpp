@@ -41,9 +41,9 @@ TEST_F(TuiKeys, QuitAndBack) {
   for (const Key open : {character(U'h'), character(U'?'), function(1)}) {
     for (const Key back : {character(U'q'), kEscape, function(10), character(U'h')}) {
       handle_key(state, open);
-      ASSERT_TRUE(state.help);
+      ASSERT_EQ(state.page(), Page::help);
       EXPECT_FALSE(handle_key(state, back).quit);
-      ASSERT_FALSE(state.help);
+      ASSERT_EQ(state.page(), Page::table);
     }
   }
 }
@@ -53,16 +53,16 @@ TEST_F(TuiKeys, HelpShowsKeysAndFieldsAndScrolls) {
   press(state, "?");
   EXPECT_TRUE(has(drawn(state), "sort by the column"));
   handle_key(state, {KeyCode::end});
-  const int last = state.help_scroll;
+  const std::size_t last = state.pages.back().scroll;
   EXPECT_TRUE(has(drawn(state), "handshake_time_max"));
   handle_key(state, kDown);
-  EXPECT_EQ(state.help_scroll, last);
+  EXPECT_EQ(state.pages.back().scroll, last);
   press(state, "g");
-  EXPECT_EQ(state.help_scroll, 0);
+  EXPECT_EQ(state.pages.back().scroll, 0U);
   handle_key(state, kUp);
-  EXPECT_EQ(state.help_scroll, 0);
+  EXPECT_EQ(state.pages.back().scroll, 0U);
   handle_key(state, kPageDown);
-  EXPECT_EQ(state.help_scroll, 21);
+  EXPECT_EQ(state.pages.back().scroll, 21U);
   // A wider window has fewer lines: no blank page is left behind.
   handle_key(state, {KeyCode::end});
   set_size(state, 200, 200);
@@ -72,7 +72,7 @@ TEST_F(TuiKeys, HelpShowsKeysAndFieldsAndScrolls) {
 TEST_F(TuiKeys, MovesAndScrolls) {
   ScreenState state = large(100);
   const int page = layout_of(24, 80).table;
-  EXPECT_EQ(page, 14);
+  EXPECT_EQ(page, 13);
   handle_key(state, kUp);
   EXPECT_EQ(state.cursor, 0U);
   handle_key(state, kDown);
@@ -81,14 +81,14 @@ TEST_F(TuiKeys, MovesAndScrolls) {
   press(state, "k");
   EXPECT_EQ(state.cursor, 2U);
   handle_key(state, kPageDown);
-  EXPECT_EQ(state.cursor, 15U);
+  EXPECT_EQ(state.cursor, 14U);
   EXPECT_EQ(state.scroll, 2U);
   handle_key(state, {KeyCode::page_up});
   EXPECT_EQ(state.cursor, 2U);
   EXPECT_EQ(state.scroll, 2U);
   press(state, "G");
   EXPECT_EQ(state.cursor, 99U);
-  EXPECT_EQ(state.scroll, 86U);
+  EXPECT_EQ(state.scroll, 87U);
   handle_key(state, kPageDown);
   EXPECT_EQ(state.cursor, 99U);
   press(state, "g");
@@ -273,7 +273,7 @@ TEST_F(TuiKeys, SearchGoesFromOneToTheNext) {
   handle_key(state, kEnter);
   const auto first = state.cursor;
   EXPECT_EQ(state.rows[first]->process->name, "worker-7");
-  press(state, "n");
+  handle_key(state, function(3));
   const auto second = state.cursor;
   EXPECT_NE(second, first);
   EXPECT_EQ(state.rows[second]->process->name, "worker-7");

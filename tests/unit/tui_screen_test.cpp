@@ -397,7 +397,9 @@ TEST(TuiScreen, LongNamespaceNamesLoseTheirMiddle) {
 TEST(TuiScreen, ChosenColumnsReplaceTheUsualOnes) {
   World world;
   ScreenState state = showing(small_machine(world), 24, 80);
-  state.columns = *parse_columns("port,process,pids,limit_set_by");
+  for (const char* id : {"port", "process", "pids", "limit_set_by"}) {
+    state.columns.push_back(*find_column(id));
+  }
   const auto lines = lines_of(drawn(state));
   EXPECT_EQ(lines[4], "  PORT PROCESS  PIDS                SET-BY");
   EXPECT_EQ(lines[5], "!   80 nginx    1234,1235,1236,1237 application");
@@ -416,7 +418,7 @@ TEST(TuiScreen, WordsAboutTheSelectedListener) {
   auto first = world.snapshot();
   world.sample.namespaces[0].sysctls.somaxconn = 4096;
   auto second = world.snapshot();
-  const Description words = describe(second->listeners[0]);
+  const Description words = describe(second->listeners[0], *second->sample);
   EXPECT_EQ(words.who, "0.0.0.0:443 in netns shop, haproxy pid 77, uid 33");
   EXPECT_EQ(words.state,
             "accept queue nearly full: 104 wait for accept(), limit 128; no sk_drops; limit set by "

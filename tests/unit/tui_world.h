@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "model/derive.h"
-#include "view/tui/screen.h"
+#include "view/tui/pages.h"
 
 namespace listenq::tui {
 

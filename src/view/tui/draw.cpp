@@ -155,10 +155,14 @@ void draw_cells(Canvas& canvas, int row, const ListPage& list, const std::vector
 
 void draw_page_title(Canvas& canvas, const ScreenState& state, std::string_view title) {
   canvas.fill(0, 0, canvas.columns(), Style::title);
-  const std::string time = time_text(state);
-  const int cells = text_width(time, canvas.charset());
-  canvas.put(0, 0, title, Style::title, canvas.columns() - cells - 1);
+  const std::string time = " " + time_text(state);
+  int end = canvas.columns() - text_width(time, canvas.charset());
   canvas.put_right(0, 0, time, Style::title, canvas.columns());
+  if (const std::string word = standstill(state); !word.empty()) {
+    end -= static_cast<int>(word.size()) + 2;
+    canvas.put(0, end, " " + word + " ", Style::notice);
+  }
+  canvas.put(0, 0, title, Style::title, end);
 }
 
 void draw_list(Canvas& canvas, const ScreenState& state) {

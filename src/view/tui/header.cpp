@@ -24,20 +24,6 @@ std::string speed_text(double speed) {
   return speed >= 1 ? fmt::format("{:.0f}x", speed) : fmt::format("1/{:.0f}x", 1 / speed);
 }
 
-/// What keeps the numbers from following the time; empty: nothing.
-std::string standstill(const ScreenState& state) {
-  if (!state.playback) return state.frozen ? "FROZEN" : "";
-  const Playback& playback = *state.playback;
-  if (playback.seeking_wall_ns) {
-    return *playback.seeking_wall_ns == UINT64_MAX
-               ? std::string("GOING TO THE END")
-               : fmt::format("GOING TO {}", clock_text(std::max(*playback.seeking_wall_ns,
-                                                                playback.first_wall_ns)));
-  }
-  if (playback.ended) return "END";
-  return playback.paused ? "PAUSED" : fmt::format("PLAYING {}", speed_text(playback.speed));
-}
-
 void draw_identity(Canvas& canvas, const ScreenState& state) {
   const Sample& sample = *state.shown.snapshot->sample;
   int end = canvas.columns();
@@ -169,6 +155,19 @@ void draw_view(Canvas& canvas, const ScreenState& state, int row) {
 }
 
 }  // namespace
+
+std::string standstill(const ScreenState& state) {
+  if (!state.playback) return state.frozen ? "FROZEN" : "";
+  const Playback& playback = *state.playback;
+  if (playback.seeking_wall_ns) {
+    return *playback.seeking_wall_ns == UINT64_MAX
+               ? std::string("GOING TO THE END")
+               : fmt::format("GOING TO {}", clock_text(std::max(*playback.seeking_wall_ns,
+                                                                playback.first_wall_ns)));
+  }
+  if (playback.ended) return "END";
+  return playback.paused ? "PAUSED" : fmt::format("PLAYING {}", speed_text(playback.speed));
+}
 
 std::string time_text(const ScreenState& state) {
   const std::string time = rfc3339(state.shown.snapshot->sample->wall_ns);

@@ -276,6 +276,9 @@ KeyResult character_key(ScreenState& state, char32_t code) {
     case U'/':
       open_edit(state, Prompt::search);
       break;
+    case U'N':
+      search(state, 1, true);
+      break;
     case U'f':
     case U'\\':
       open_edit(state, Prompt::filter);
@@ -487,11 +490,12 @@ void sort_by(ScreenState& state, const Field* field) {
   refresh(state);
 }
 
-void search(ScreenState& state, std::size_t distance) {
+void search(ScreenState& state, std::size_t distance, bool backwards) {
   const std::size_t count = state.line_count();
   if (state.search.empty()) return;
   for (std::size_t i = 0; i < count; ++i) {
-    const std::size_t index = (state.cursor + distance + i) % count;
+    const std::size_t step = (distance + i) % count;
+    const std::size_t index = (state.cursor + (backwards ? count - step : step)) % count;
     const ListenerRow* row = state.line(index).row;
     if (row != nullptr && found_in(*row, state.search)) {
       move_to(state, index);
@@ -510,6 +514,7 @@ void open_page(ScreenState& state, Page page) {
 }
 
 void close_page(ScreenState& state) {
+  if (state.page() == Page::detail) state.detail.reset();
   state.pages.pop_back();
 }
 

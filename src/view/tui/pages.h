@@ -58,7 +58,7 @@ void open_edit(ScreenState& state, Prompt prompt);
 /// Sorts by the field, or turns the order around if it sorts already.
 void sort_by(ScreenState& state, const Field* field);
 /// The next listener that holds the searched text, from `distance` lines away on and around.
-void search(ScreenState& state, std::size_t distance);
+void search(ScreenState& state, std::size_t distance, bool backwards = false);
 /// Rows that a movement key goes in a window of `page` rows; nullopt: it is none.
 [[nodiscard]] std::optional<int> movement(Key key, int page);
 [[nodiscard]] bool is_home(Key key);
@@ -129,8 +129,10 @@ void draw_header(Canvas& canvas, const ScreenState& state, const Layout& layout)
 void draw_table(Canvas& canvas, const ScreenState& state, const Layout& layout);
 void draw_context(Canvas& canvas, const ScreenState& state, const Layout& layout);
 
-/// Time of what is shown, its age where it is not the newest one may expect, and how it is played.
+/// Time of what is shown, and its age where it is not the newest that one may expect.
 [[nodiscard]] std::string time_text(const ScreenState& state);
+/// What keeps the numbers from following the time, or how a recording is played; empty: nothing.
+[[nodiscard]] std::string standstill(const ScreenState& state);
 
 /// The whole page of state.detail, as high as it needs to be; there must be a Snapshot.
 [[nodiscard]] Canvas detail_page(const ScreenState& state, Charset charset);
