@@ -39,7 +39,7 @@ std::vector<std::string> keys(const Json& object) {
 
 TEST(JsonView, DocumentHasItsMembersInOrder) {
   Sample made = sample(0, {listener()});
-  made.self = {1'500'000, 2'500'000'000, 4096, 3, {{"ring \"full\"", 7}}};
+  made.self = {1'500'000, 2'500'000'000, 4096, 3, {{"ring \"full\"", 7}}, {}, {}};
   made.namespaces.at(0).name = "blue";
   made.namespaces.at(0).mib = MibCounters{{"ListenDrops", 18446744073709551615U}};
   const Json json = document(*derive(made));
