@@ -103,7 +103,7 @@ Sample sample_at(double seconds, const std::string& host, const std::string& ker
   sample.host = host;
   sample.kernel = kernel;
   sample.backend = backend;
-  sample.self = {1'250'000, 40'000'000 + ns / 200, 9'437'184, 1, {{"vanished", 0}}};
+  sample.self = {1'250'000, 40'000'000 + ns / 200, 9'437'184, 1, {{"vanished", 0}}, {}, {}};
   return sample;
 }
 
