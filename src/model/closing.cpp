@@ -67,18 +67,70 @@ std::shared_ptr<const ClosedListener>* Deriver::guess_of(
   return &closed_[closed_.size() - static_cast<std::size_t>(age)];
 }
 
+/// Before close_seen(), which forgets it.
+Deriver::LastSeen Deriver::last_seen(const RawClosed& closed, const Snapshot& snapshot) {
+  const Key key = key_of(closed.listener);
+  LastSeen last;
+  if (const auto entry = history_.find(key); entry != history_.end()) {
+    last.row = last_row(entry->second, closed, snapshot);
+    last.is_listed = entry->second.sample == samples_;
+  }
+  const auto* const guess = guess_of(guessed_, key);
+  if (last.row == nullptr && guess != nullptr) last.row = &(*guess)->row;
+  return last;
+}
+
 /// With what those that closed gained in their last moments.
 void Deriver::derive_waterfalls(Snapshot& snapshot) {
   for (const RawClosed& closed : snapshot.sample->closed) {
-    const Key key = key_of(closed.listener);
-    const auto entry = history_.find(key);
-    const bool is_known = entry != history_.end();
-    const ListenerRow* last = is_known ? last_row(entry->second, closed, snapshot) : nullptr;
-    const auto* const guess = guess_of(guessed_, key);
-    if (last == nullptr && guess != nullptr) last = &(*guess)->row;
-    waterfalls_.see_closed(closed, last, is_known && entry->second.sample == samples_);
+    const LastSeen last = last_seen(closed, snapshot);
+    waterfalls_.see_closed(closed, last.row, last.is_listed);
   }
   waterfalls_.finish();
+}
+
+bool Deriver::closed_before(const Key& key) const {
+  return std::any_of(closed_.begin(), closed_.end(),
+                     [&](const auto& closed) { return key_of(*closed->row.raw) == key; });
+}
+
+void Deriver::derive_episodes(Snapshot& snapshot) {
+  const Sample& sample = *snapshot.sample;
+  for (const RawClosed& closed : sample.closed) {
+    ListenerRow row;
+    row.raw = &closed.listener;
+    row.counting = sample.counting ? &snapshot.counting : nullptr;
+    row.counts = counts_at(sample, closed.listener.counts);
+    if (row.counts == nullptr || !Episodes::brings_losses(row)) continue;
+    const LastSeen last = last_seen(closed, snapshot);
+    if (last.row == nullptr && closed_before(key_of(closed.listener))) continue;
+    RawNamespace unknown;
+    unknown.netns = closed.listener.netns;
+    NamespaceRow nowhere;
+    nowhere.raw = &unknown;
+    row.netns = &nowhere;
+    if (const auto netns = namespaces_.find(number(unknown.netns));
+        netns != namespaces_.end() && netns->second.sample == samples_) {
+      row.netns = &snapshot.namespaces[netns->second.row];
+    }
+    RawListener raw = closed.listener;
+    if (last.row != nullptr) {
+      raw = completed(raw, *last.row->raw);
+      row.raw = &raw;
+      row.netns = last.row->netns;
+      row.process = last.row->process;
+      row.pids = last.row->pids;
+    } else if (sample.owners) {
+      set_owner(row, *sample.owners);
+    }
+    set_queues(row, last.row);
+    episodes_.see_closed(row, last.row, last.is_listed);
+  }
+  for (const auto& [row, lost] : episodes_.ports_losing_before_tcp()) {
+    History& history = history_.at(key_of(*row->raw));
+    episodes_.lose_before_tcp(*row, lost, known_as(history, *row), history.episode);
+  }
+  episodes_.finish();
 }
 
 void Deriver::close_seen(Snapshot& snapshot) {

@@ -236,8 +236,10 @@ std::shared_ptr<const Snapshot> Deriver::derive(std::shared_ptr<const Sample> sa
   snapshot->counting.seconds = snapshot->interval_seconds.value_or(0);
   derive_namespaces(*snapshot);
   waterfalls_.begin(*snapshot, previous_.get());
+  episodes_.begin(*snapshot, previous_.get());
   derive_listeners(*snapshot);
   derive_waterfalls(*snapshot);
+  derive_episodes(*snapshot);
   derive_totals(*snapshot);
   close_seen(*snapshot);
   close_missing(*snapshot);
@@ -261,6 +263,7 @@ void Deriver::restart() {
   guessed_.clear();
   guessed_before_.clear();
   waterfalls_.restart();
+  episodes_.restart();
 }
 
 void Deriver::derive_namespaces(Snapshot& snapshot) {
@@ -436,6 +439,9 @@ void Deriver::derive_history(std::size_t index, bool seen_netns_before, Snapshot
   set_queues(row, before);
   waterfalls_.see(row, before, is_new);
   if (is_new && previous_ && seen_netns_before) history.first_seen_ns = now_ns;
+  if (is_new) history.first_sample = samples_;
+  episodes_.see(row, before, is_second ? Episodes::Known::longer : known_as(history, row),
+                history.episode);
   if (history.first_seen_ns) {
     row.state_age_seconds = static_cast<double>(now_ns - *history.first_seen_ns) / 1e9;
   }
@@ -452,6 +458,18 @@ void Deriver::derive_history(std::size_t index, bool seen_netns_before, Snapshot
   }
   history.sk_drops = row.raw->sk_drops;
   history.sk_drops_ns = now_ns;
+}
+
+Episodes::Known Deriver::known_as(const History& history, const ListenerRow& row) const {
+  using Known = Episodes::Known;
+  const std::uint64_t samples = samples_ - history.first_sample;
+  if (history.first_seen_ns) {
+    if (samples > 0) return Known::longer;
+    const bool was_missed = Episodes::brings_losses(row) && closed_before(key_of(*row.raw));
+    return was_missed ? Known::longer : Known::appeared;
+  }
+  if (samples == 0) return Known::first_sample;
+  return samples == 1 ? Known::first_interval : Known::longer;
 }
 
 bool Deriver::holds(NetnsId netns) const {

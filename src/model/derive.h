@@ -11,6 +11,7 @@
 #include <unordered_map>
 
 #include "model/coverage.h"
+#include "model/episodes.h"
 #include "model/snapshot.h"
 
 namespace listenq {
@@ -41,7 +42,9 @@ class Deriver {
     std::size_t operator()(const Key& key) const;
   };
   struct History {
-    std::uint64_t sample = 0;                    ///< number of the last sample that held it
+    std::uint64_t sample = 0;        ///< number of the last sample that held it
+    std::uint64_t first_sample = 0;  ///< of the first
+    Episodes::Id episode = 0;
     std::uint32_t row = 0;                       ///< in the Snapshot of that sample
     bool closed_since = false;                   ///< in that sample, and seen closing in it too
     std::optional<std::uint64_t> first_seen_ns;  ///< monotonic; nullopt: was there when we came
@@ -78,9 +81,17 @@ class Deriver {
   void derive_listeners(Snapshot& snapshot);
   void derive_cgroup(ListenerRow& row, const ListenerRow* before, Snapshot& snapshot);
   void derive_waterfalls(Snapshot& snapshot);
+  void derive_episodes(Snapshot& snapshot);
   void derive_history(std::size_t index, bool seen_netns_before, Snapshot& snapshot);
   [[nodiscard]] bool holds(NetnsId netns) const;
+  [[nodiscard]] Episodes::Known known_as(const History& history, const ListenerRow& row) const;
   // closing.cpp
+  struct LastSeen {
+    const ListenerRow* row = nullptr;  ///< null: it was never in a sample
+    bool is_listed = false;            ///< it is in this one
+  };
+  [[nodiscard]] LastSeen last_seen(const RawClosed& closed, const Snapshot& snapshot);
+  [[nodiscard]] bool closed_before(const Key& key) const;
   [[nodiscard]] bool is_missing(const ListenerRow& row) const;
   [[nodiscard]] std::shared_ptr<const ClosedListener>* guess_of(
       const std::unordered_map<Key, std::uint64_t, KeyHash>& guesses, const Key& key);
@@ -101,6 +112,7 @@ class Deriver {
   std::map<NetnsId, Unread> unread_;
   std::shared_ptr<OwnerNames> owner_names_;
   Waterfalls waterfalls_;
+  Episodes episodes_;
   std::deque<std::shared_ptr<const ClosedListener>> closed_;
   std::uint64_t closed_count_ = 0;  ///< ever; the newest is at the back of closed_
   /// Those that were only found missing, by their place in that count, of this sample and the one

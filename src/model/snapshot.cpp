@@ -84,6 +84,7 @@ ClosedListener::ClosedListener(const ListenerRow& last, std::uint64_t closed_at_
     row.waterfall = waterfall_.get();
   }
   row.counts_before = nullptr;
+  row.episode = nullptr;  // it is of the Snapshot
   row.sk_drops_per_second.reset();
   row.pids = pids_;
   row.pod = pod_;
