@@ -6,6 +6,7 @@ target_sources(unit_tests PRIVATE
   counts_test.cpp
   csv_test.cpp
   derive_test.cpp
+  episodes_test.cpp
   fields_test.cpp
   filter_test.cpp
   json_test.cpp
