@@ -103,12 +103,11 @@ Episodes::Entry* Episodes::find(Id id) {
 }
 
 Episodes::Entry* Episodes::latest_of(const RawListener& raw) {
-  for (auto entry = entries_.rbegin(); entry != entries_.rend(); ++entry) {
-    const RawListener& listener =
-        entry->open ? entry->open->episode.listener : entry->shown->listener;
-    if (same_listener(listener, raw)) return &*entry;
-  }
-  return nullptr;
+  const auto entry = std::find_if(entries_.rbegin(), entries_.rend(), [&](const Entry& known) {
+    const Episode& episode = known.open ? known.open->episode : *known.shown;
+    return same_listener(episode.listener, raw);
+  });
+  return entry != entries_.rend() ? &*entry : nullptr;
 }
 
 Episodes::Entry& Episodes::start(const ListenerRow& row, Known known) {
