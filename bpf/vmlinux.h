@@ -45,6 +45,10 @@ enum {
 	TCP_NEW_SYN_RECV = 12,
 };
 
+enum sock_flags {
+	SOCK_DONE = 1, /* the peer has sent its FIN */
+};
+
 enum {
 	AF_INET = 2,
 	AF_INET6 = 10,
@@ -118,7 +122,9 @@ struct sock_cgroup_data {
 };
 
 struct sock_common {
+	__be32 skc_daddr;
 	__be32 skc_rcv_saddr;
+	__be16 skc_dport;
 	__u16 skc_num;
 	unsigned short skc_family;
 	volatile unsigned char skc_state;
@@ -126,6 +132,7 @@ struct sock_common {
 	unsigned char skc_ipv6only : 1;
 	int skc_bound_dev_if;
 	possible_net_t skc_net;
+	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
 	atomic64_t skc_cookie;
 	struct sock *skc_listener; /* in a request socket: rsk_listener */
@@ -147,6 +154,7 @@ struct sock {
 	kuid_t sk_uid;
 	__u16 sk_protocol;
 	struct socket *sk_socket;
+	unsigned long sk_flags; /* bits of enum sock_flags */
 	unsigned long sk_ino; /* since 6.18; u64 since 7.x, the same size on 64 bits */
 	struct sock_cgroup_data sk_cgrp_data;
 };
@@ -221,6 +229,7 @@ struct inet_connection_sock {
 
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
+	__u64 bytes_received;
 	struct {
 		__u64 time;
 	} rcvq_space;

@@ -49,6 +49,29 @@ struct listenq_owner_record {
 	char comm[LISTENQ_COMM_LENGTH]; /* of the thread group leader; NUL-terminated */
 };
 
+/* Bits of listenq_waiting_record.has. */
+#define LISTENQ_WAITING_BEGIN	  1u /* no connection: the listener's list begins here, anew */
+#define LISTENQ_WAITING_HAS_BYTES 2u
+#define LISTENQ_WAITING_HAS_WAIT  4u
+
+/* At most so many connections of one accept queue, the head first, and so many listeners a look. */
+#define LISTENQ_WAITING_MAX 64
+#define LISTENQ_ASKED_MAX   256
+
+/* A listener that is asked about by its inode has this bit in its key; cookies do not get there. */
+#define LISTENQ_ASKED_BY_INODE (1ULL << 63)
+
+/* A connection in the accept queue of a listener that user space asked about. */
+struct listenq_waiting_record {
+	__u64 received_bytes;
+	__u64 wait_ns;
+	__u32 index;	  /* of the listener, as user space numbered it */
+	__u16 port;	  /* of the peer, host byte order */
+	__u8 family;	  /* AF_INET 2, AF_INET6 10: of the socket, so the peer may be mapped */
+	__u8 has;	  /* LISTENQ_WAITING_* */
+	__u8 address[16]; /* of the peer; network byte order; IPv4 in the first four */
+};
+
 /*
  * What is counted of a listener. The order up to LISTENQ_ABORTED_IN_QUEUE is that of Counter in
  * src/model/counts.h (checked there where they meet).
