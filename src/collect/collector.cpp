@@ -203,6 +203,26 @@ void Collector::read_one(const NetnsRef& ref, const ReadRequest& request, Sample
   sample.namespaces.push_back(std::move(row));
 }
 
+void Collector::want(Wanted wanted) {
+  wanted_ = std::move(wanted);
+  program_times_.keep_on(wanted_.program_times);
+}
+
+/// After the owners: what the processes do that hold the listeners.
+void Collector::look_closer(Sample& sample) {
+  if (sample.close_ups.empty() || !options_.owners) return;
+  if (!cpu_limits_) cpu_limits_ = std::make_unique<CpuLimits>(kProc);
+  add_sharers(kProc, *owners_, *cpu_limits_, sample.close_ups);
+}
+
+void Collector::list_programs(RawSelf& self) {
+  if (!program_times_.due()) return;
+  probe_.backend->list_programs(self.programs);
+  if (probe_.counter) probe_.counter->list_programs(self.programs);
+  if (nics_) nics_->list_programs(self.programs);
+  program_times_.strike_out_unknown(self.programs);
+}
+
 bool Collector::owners_due(const Sample& sample) const {
   if (!options_.owners) return false;
   if (!owners_ || sample.monotonic_ns >= owners_due_ns_) return true;
@@ -325,6 +345,10 @@ Result<std::shared_ptr<const Sample>> Collector::sample() {
     return ref != refs.end() && enter_surely(*ref);
   };
   probe_.backend->complete(sample->listeners, request, enter_by_id);
+  if (!wanted_.close_ups.empty()) {
+    sample->close_ups = find_close_ups(sample->listeners, wanted_.close_ups);
+    probe_.backend->read_waiting(sample->close_ups, enter_by_id);
+  }
   const auto counted = count(*sample, enter_by_id);
   leave();
   reopened_.clear();
@@ -345,9 +369,11 @@ Result<std::shared_ptr<const Sample>> Collector::sample() {
     sample->owners = owners_;
     name_ownerless_cgroups(*sample);
   }
+  look_closer(*sample);
 
   sample->self.lost.emplace_back("namespaces_unreadable", unreadable_);
   probe_.backend->account(sample->self);
+  list_programs(sample->self);
   sample->self.sample_ns = monotonic_ns() - sample->monotonic_ns;
   sample->self.cpu_ns = cpu_time_ns();
   sample->self.memory_bytes = peak_memory_bytes();

@@ -10,10 +10,13 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "collect/close_ups.h"
 #include "nic/nic_watch.h"
 #include "probe/kernel_facts.h"
+#include "probe/program_times.h"
 #include "procmap/namespaces.h"
 #include "procmap/owners.h"
+#include "procmap/throttling.h"
 
 namespace listenq {
 
@@ -28,16 +31,9 @@ struct CollectOptions {
   bool clean_up = true;  ///< takes off what a killed process left at interfaces, once, at the start
 };
 
-/// A listener to be looked at from near: see RawCloseUp.
-struct CloseUpRequest {
-  NetnsId netns{};
-  std::optional<SocketCookie> cookie;
-  std::uint64_t inode = 0;  ///< where there is no cookie
-};
-
 /// What the samples to come shall hold beyond the usual.
 struct Wanted {
-  std::vector<CloseUpRequest> close_ups;
+  std::vector<CloseUpRequest> close_ups;  ///< the first kMostCloseUps
   bool program_times = false;  ///< keeps the kernel's BPF statistics on: every program costs more
 };
 
@@ -57,7 +53,7 @@ class Collector {
   [[nodiscard]] Result<std::shared_ptr<const Sample>> sample();
 
   /// From the next sample on.
-  void want(Wanted wanted) { wanted_ = std::move(wanted); }
+  void want(Wanted wanted);
 
   [[nodiscard]] const Probe& probe() const { return probe_; }
   /// What is attached to interfaces now would stay if this process were killed.
@@ -79,10 +75,14 @@ class Collector {
   void add_owners(const Sample& sample, std::vector<SocketOwner> owners);
   [[nodiscard]] bool owners_due(const Sample& sample) const;
   void name_ownerless_cgroups(Sample& sample);
+  void look_closer(Sample& sample);
+  void list_programs(RawSelf& self);
 
   Probe probe_;
   CollectOptions options_;
   Wanted wanted_;
+  ProgramTimes program_times_;
+  std::unique_ptr<CpuLimits> cpu_limits_;  ///< null: not asked for yet
   NamespaceLister lister_;
   std::unique_ptr<CgroupPaths> cgroups_;
   std::unique_ptr<NicWatch> nics_;  ///< null: no interface is watched

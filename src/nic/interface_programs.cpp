@@ -17,6 +17,7 @@
 
 #include "nic.skel.h"
 #include "probe/libbpf_log.h"
+#include "probe/program_times.h"
 #include "util/text.h"
 
 namespace listenq {
@@ -219,6 +220,7 @@ std::string InterfacePrograms::load(NicPrograms::Shared& shared, const Interface
   if (frags) shared.xdp_frags = true;
   if (!shared.port_counts) {
     shared.port_counts = Fd(::dup(bpf_map__fd(skeleton_->maps.port_counts)));
+    shared.max_ports = bpf_map__max_entries(skeleton_->maps.port_counts);
     shared.open_connections = Fd(::dup(bpf_map__fd(skeleton_->maps.open_connections)));
   }
   measures_handshakes_ = shared.synack_time != 0 && shared.synack_isn != 0;
@@ -304,6 +306,14 @@ listenq_nic_totals InterfacePrograms::totals() const {
     sum.evictions += one.evictions;
   }
   return sum;
+}
+
+void InterfacePrograms::list_programs(std::vector<RawProgram>& programs) const {
+  if (skeleton_ == nullptr) return;
+  bpf_program* program = nullptr;
+  bpf_object__for_each_program(program, skeleton_->obj) {
+    add_program(programs, bpf_program__name(program), bpf_program__fd(program));
+  }
 }
 
 void InterfacePrograms::beat(std::uint64_t monotonic_ns) {

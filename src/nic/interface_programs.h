@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "listenq/abi.h"
 #include "model/sample.h"
@@ -38,9 +39,11 @@ class NicPrograms {
     std::uint32_t synack_time = 0;  ///< offset of snt_synack in struct tcp_request_sock; 0: unknown
     std::uint32_t synack_isn = 0;   ///< of snt_isn
     Fd port_counts;                 ///< the maps, once an object was loaded
+    std::uint32_t max_ports = 0;    ///< that port_counts can hold
     Fd open_connections;
   };
   [[nodiscard]] Shared& shared() { return shared_; }
+  [[nodiscard]] const Shared& shared() const { return shared_; }
 
   /// Counts of one port of one interface (by slot, see InterfacePrograms), begun at 0. False: no
   /// room.
@@ -94,6 +97,7 @@ class InterfacePrograms {
   void set_port(std::uint16_t port, std::uint8_t bits);
   void set_addresses(const LocalAddresses& addresses);
   [[nodiscard]] listenq_nic_totals totals() const;
+  void list_programs(std::vector<RawProgram>& programs) const;
   /// This process is alive: for others that find its filters.
   void beat(std::uint64_t monotonic_ns);
 

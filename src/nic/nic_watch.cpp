@@ -15,6 +15,7 @@
 
 #include "nic/interface_programs.h"
 #include "nic/nat.h"
+#include "probe/program_times.h"
 #include "util/clock.h"
 #include "util/text.h"
 
@@ -68,6 +69,7 @@ class NicWatch::Work {
                                     const Enter& enter);
   void close(const Enter& enter);
   [[nodiscard]] bool outlives_kill() const;
+  void list_programs(std::vector<RawProgram>& programs) const;
 
  private:
   using Ports = std::map<std::uint16_t, std::uint8_t>;  ///< port -> LISTENQ_NIC_*
@@ -101,6 +103,7 @@ class NicWatch::Work {
   std::map<NetnsId, Namespace> namespaces_;
   std::set<std::string> found_names_;    ///< of options_.names, anywhere
   std::set<std::string> names_at_home_;  ///< of these, those of the tool's own namespace
+  std::vector<RawProgram> ended_;        ///< of interfaces that are watched no longer
   std::vector<std::uint16_t> free_slots_;
   std::uint16_t next_slot_ = 0;
   std::uint64_t attach_until_ns_ = 0;  ///< no further interface in this sample after that
@@ -270,6 +273,7 @@ void NicWatch::Work::watch(Namespace& state, const Interface& interface) {
 void NicWatch::Work::drop(Watched& watched) {
   if (!watched.programs) return;
   watched.programs->detach();
+  watched.programs->list_programs(ended_);
   const std::uint16_t slot = watched.programs->slot();
   for (const auto& [port, counts] : watched.ports) programs_.remove_port(slot, port);
   watched.programs.reset();
@@ -322,7 +326,17 @@ Result<void> NicWatch::Work::check_first() const {
                              why_not));
 }
 
+void NicWatch::Work::list_programs(std::vector<RawProgram>& programs) const {
+  for (const RawProgram& program : ended_) add_program(programs, program);
+  for (const auto& [netns, state] : namespaces_) {
+    for (const auto& [ifindex, watched] : state.interfaces) {
+      if (watched.programs) watched.programs->list_programs(programs);
+    }
+  }
+}
+
 void NicWatch::Work::list(Sample& sample) const {
+  std::uint64_t ports = 0;
   for (const auto& [netns, state] : namespaces_) {
     for (const auto& [ifindex, watched] : state.interfaces) {
       RawNic& raw = sample.nics.emplace_back();
@@ -338,9 +352,13 @@ void NicWatch::Work::list(Sample& sample) const {
       raw.fragments = watched.totals.fragments;
       raw.evictions = watched.totals.evictions;
       raw.handshake_times = watched.programs->measures_handshakes();
+      ports += watched.ports.size();
       raw.ports.reserve(watched.ports.size());
       for (const auto& [port, counts] : watched.ports) raw.ports.push_back(port_of(port, counts));
     }
+  }
+  if (const auto max = programs_.shared().max_ports; max != 0) {
+    sample.self.maps.push_back({"nic_ports", ports, max});
   }
 }
 
@@ -380,6 +398,10 @@ void NicWatch::read(Sample& sample) {
 
 Result<void> NicWatch::follow(Sample& sample, std::optional<NetnsId> home, const Enter& enter) {
   return work_->follow(sample, home, enter);
+}
+
+void NicWatch::list_programs(std::vector<RawProgram>& programs) const {
+  work_->list_programs(programs);
 }
 
 bool NicWatch::outlives_kill() const {

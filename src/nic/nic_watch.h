@@ -41,6 +41,9 @@ class NicWatch {
   [[nodiscard]] Result<void> follow(Sample& sample, std::optional<NetnsId> home,
                                     const Enter& enter);
 
+  /// By name, summed over all interfaces, those that are gone included.
+  void list_programs(std::vector<RawProgram>& programs) const;
+
   /// Something is attached that a killed process would leave behind, for the next to clean up.
   [[nodiscard]] bool outlives_kill() const;
 

@@ -60,8 +60,14 @@ class Backend {
   /// The holders read by the last complete(); nullopt when it could not, then /proc must tell.
   [[nodiscard]] virtual std::optional<std::vector<ListenerHolder>> take_holders() = 0;
 
+  /// Who waits in the accept queues of these, which are all of the sample; nothing is filled in
+  /// where it can't be read. Leaves the thread in any namespace.
+  virtual void read_waiting(std::vector<RawCloseUp>& close_ups, const Enter& enter) = 0;
+
   /// Adds its part of what the tool took and lost.
   virtual void account(RawSelf& self) const = 0;
+
+  virtual void list_programs(std::vector<RawProgram>& programs) const = 0;
 };
 
 }  // namespace listenq

@@ -3,6 +3,8 @@
 // See bpf_backend.h.
 #include "probe/bpf_backend.h"
 
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <array>
 #include <cstdlib>
@@ -12,6 +14,7 @@
 
 #include "probe/diag_backend.h"
 #include "probe/listener_record.h"
+#include "probe/waiting_programs.h"
 #include "util/clock.h"
 #include "util/text.h"
 
@@ -54,6 +57,7 @@ class BpfBackend final : public Backend {
  public:
   BpfBackend(std::unique_ptr<BpfPrograms> programs, const KernelFacts& facts, const Plan& plan)
       : programs_(std::move(programs)),
+        facts_(facts),
         diag_(facts[Feature::sock_diag].have),
         cookies_(facts[Feature::cookie_helper].have),
         can_tell_holders_(plan.owners_from_bpf) {}
@@ -63,7 +67,9 @@ class BpfBackend final : public Backend {
   void complete(std::vector<RawListener>& listeners, const ReadRequest& request,
                 const Enter& enter) override;
   std::optional<std::vector<ListenerHolder>> take_holders() override;
+  void read_waiting(std::vector<RawCloseUp>& close_ups, const Enter& enter) override;
   void account(RawSelf& self) const override;
+  void list_programs(std::vector<RawProgram>& programs) const override;
 
  private:
   /// The listeners of this sample that BPF has not told about yet.
@@ -91,6 +97,9 @@ class BpfBackend final : public Backend {
   [[nodiscard]] bool iterator_is_cheaper(const ReadRequest& request) const;
 
   std::unique_ptr<BpfPrograms> programs_;
+  std::unique_ptr<WaitingPrograms> waiting_;  ///< null: not asked for yet, or not to be had
+  bool waiting_tried_ = false;
+  KernelFacts facts_;
   bool diag_;
   bool cookies_;
   bool can_tell_holders_;
@@ -248,6 +257,54 @@ void BpfBackend::fill(Pending& pending, const ReadRequest& request, const Enter&
 
 std::optional<std::vector<ListenerHolder>> BpfBackend::take_holders() {
   return std::exchange(holders_, std::nullopt);
+}
+
+RawWaiting waiting_of(const listenq_waiting_record& record) {
+  constexpr std::array<std::uint8_t, 12> kMapped = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  RawWaiting waiting;
+  const bool inet6 = record.family == AF_INET6;
+  const bool mapped = inet6 && std::equal(kMapped.begin(), kMapped.end(), record.address);
+  waiting.family = inet6 && !mapped ? Family::ipv6 : Family::ipv4;
+  const std::size_t from = mapped ? kMapped.size() : 0;
+  std::copy(record.address + from, std::end(record.address), waiting.address.begin());
+  waiting.port = record.port;
+  if ((record.has & LISTENQ_WAITING_HAS_BYTES) != 0) waiting.received_bytes = record.received_bytes;
+  if ((record.has & LISTENQ_WAITING_HAS_WAIT) != 0) waiting.wait_ns = record.wait_ns;
+  return waiting;
+}
+
+void BpfBackend::read_waiting(std::vector<RawCloseUp>& close_ups, const Enter& enter) {
+  if (!std::exchange(waiting_tried_, true)) {
+    waiting_ = WaitingPrograms::load(facts_, programs_->marks());
+  }
+  if (!waiting_) return;
+  waiting_->ask(close_ups);
+  const auto take = [&](const listenq_waiting_record& record) {
+    if (record.index >= close_ups.size()) return;
+    auto& waiting = close_ups[record.index].waiting;
+    if ((record.has & LISTENQ_WAITING_BEGIN) != 0) {
+      waiting.emplace();
+    } else if (waiting) {
+      waiting->push_back(waiting_of(record));
+    }
+  };
+  if (waiting_->reads_marked() && !waiting_->read_marked(take).empty()) ++read_errors_;
+  std::set<NetnsId> left;
+  for (const RawCloseUp& close_up : close_ups) {
+    if (!close_up.waiting) left.insert(close_up.netns);
+  }
+  const std::uint64_t start = monotonic_ns();
+  for (const NetnsId netns : left) {
+    if (monotonic_ns() - start > kWalkBudgetNs) return;
+    if (!enter(netns)) continue;
+    ++walks_;
+    if (!waiting_->read_namespace(take).empty()) ++read_errors_;
+  }
+}
+
+void BpfBackend::list_programs(std::vector<RawProgram>& programs) const {
+  programs_->list_programs(programs);
+  if (waiting_) waiting_->list_programs(programs);
 }
 
 void BpfBackend::account(RawSelf& self) const {

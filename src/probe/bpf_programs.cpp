@@ -16,6 +16,7 @@
 #include "listenq.skel.h"
 #include "probe/libbpf_log.h"
 #include "probe/light_skeleton.h"
+#include "probe/program_times.h"
 #include "util/result.h"
 
 namespace listenq {
@@ -213,6 +214,14 @@ std::unique_ptr<BpfPrograms> BpfPrograms::load(KernelFacts& facts, bool single_s
   }
   facts[Feature::iter_tcp].detail = last_libbpf_warning();
   return nullptr;
+}
+
+void BpfPrograms::list_programs(std::vector<RawProgram>& programs) const {
+  for (const auto& [program, name] :
+       {std::pair(Program::tcp, "iter__tcp"), std::pair(Program::task_file, "iter__task_file"),
+        std::pair(Program::sk_storage, "iter__sk_storage")}) {
+    add_program(programs, name, fd(program));
+  }
 }
 
 std::string BpfPrograms::read(Program program, std::size_t record_size, const TakeRecord& take) {

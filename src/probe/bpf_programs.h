@@ -8,7 +8,9 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
+#include "model/sample.h"
 #include "probe/iterator.h"
 #include "probe/plan.h"
 #include "util/fd.h"
@@ -47,6 +49,11 @@ class BpfPrograms {
     bool owners_only = false;
   };
   virtual void set(const Switches& switches) = 0;
+
+  /// The map of the marks; -1: none are made.
+  [[nodiscard]] int marks() const { return has(Program::sk_storage) ? map_fd() : -1; }
+
+  void list_programs(std::vector<RawProgram>& programs) const;
 
   /// Marks that the kernel refused since the start.
   [[nodiscard]] virtual std::uint64_t marks_refused() const = 0;

@@ -24,6 +24,7 @@
 #include "portable.skel.h"
 #include "probe/iterator.h"
 #include "probe/libbpf_log.h"
+#include "probe/program_times.h"
 #include "util/fd.h"
 #include "util/text.h"
 
@@ -317,6 +318,11 @@ class Attached final : public CountingPrograms {
     return causes;
   }
   [[nodiscard]] std::uint64_t missed_runs() override;
+  [[nodiscard]] Room room() const override {
+    return {bpf_map__max_entries(skeleton_->maps.listeners),
+            bpf_map__max_entries(skeleton_->maps.leftover)};
+  }
+  void list_programs(std::vector<RawProgram>& programs) const override;
 
  private:
   static constexpr bool kPortable = std::is_same_v<Skeleton, portable_bpf>;
@@ -496,6 +502,14 @@ std::uint64_t Attached<Skeleton>::missed_runs() {
     if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &length) == 0) missed += info.recursion_misses;
   }
   return missed;
+}
+
+template <class Skeleton>
+void Attached<Skeleton>::list_programs(std::vector<RawProgram>& programs) const {
+  bpf_program* program = nullptr;
+  bpf_object__for_each_program(program, skeleton_->obj) {
+    add_program(programs, bpf_program__name(program), bpf_program__fd(program));
+  }
 }
 
 template <class Skeleton>

@@ -52,6 +52,15 @@ class CountingPrograms {
 
   /// Since the start, by listenq_lost_cause.
   [[nodiscard]] virtual std::array<std::uint64_t, LISTENQ_LOST_CAUSES> lost() const = 0;
+  /// How many listeners, and how many namespaces for what no listener is kept for, the tables hold.
+  struct Room {
+    std::uint64_t listeners = 0;
+    std::uint64_t namespaces = 0;
+  };
+  [[nodiscard]] virtual Room room() const = 0;
+
+  virtual void list_programs(std::vector<RawProgram>& programs) const = 0;
+
   /// How often the kernel left a program out since the start, because the event came while the same
   /// program (kprobe: any program of a probe) was running on that CPU. What was left out need not
   /// have been about a listener. 0 before 5.12, which does not tell

@@ -149,7 +149,9 @@ class DiagBackend final : public Backend {
   void complete(std::vector<RawListener>& /*listeners*/, const ReadRequest& /*request*/,
                 const Enter& /*enter*/) override {}
   std::optional<std::vector<ListenerHolder>> take_holders() override { return std::nullopt; }
+  void read_waiting(std::vector<RawCloseUp>& /*close_ups*/, const Enter& /*enter*/) override {}
   void account(RawSelf& /*self*/) const override {}
+  void list_programs(std::vector<RawProgram>& /*programs*/) const override {}
 };
 
 Result<void> dump(std::initializer_list<int> families, const Ask& ask, NetnsId netns,

@@ -102,8 +102,10 @@ void EventCounter::take(const listenq_counted& head, const listenq_counts& count
 }
 
 void EventCounter::read_lives(std::uint32_t epoch) {
+  entries_ = 0;
   const std::string error =
       programs_->read_counts([&](const listenq_counted& head, const listenq_counts& counts) {
+        ++entries_;
         take(head, counts, epoch);
       });
   if (!error.empty()) ++read_errors_;
@@ -182,7 +184,9 @@ void EventCounter::join(Sample& sample) {
 void EventCounter::sum_up(Sample& sample) {
   std::map<std::uint32_t, ListenerCounts> sums = closed_;
   for (const auto& [identity, life] : lives_) add_values(sums[identity.second], life.counts);
+  leftovers_ = 0;
   programs_->read_leftover([&](std::uint32_t netns, const listenq_counts& counts) {
+    ++leftovers_;
     ListenerCounts rest;
     std::copy_n(std::begin(counts.values), kCounters, rest.values.begin());
     add_values(sums[netns], rest);
@@ -200,6 +204,13 @@ void EventCounter::account(RawSelf& self) const {
   for (std::size_t i = 0; i < kCauses.size(); ++i) self.lost.emplace_back(kCauses[i], lost[i]);
   self.lost.emplace_back("count_read_errors", read_errors_);
   self.lost.emplace_back("missed_runs", programs_->missed_runs());
+  const CountingPrograms::Room room = programs_->room();
+  self.maps.push_back({"listeners", entries_, room.listeners});
+  self.maps.push_back({"namespaces", leftovers_, room.namespaces});
+}
+
+void EventCounter::list_programs(std::vector<RawProgram>& programs) const {
+  programs_->list_programs(programs);
 }
 
 void EventCounter::add_to(Sample& sample, bool all_namespaces, const Backend::Enter& enter) {

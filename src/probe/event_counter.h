@@ -11,6 +11,7 @@
 #include <string>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "model/sample.h"
 #include "probe/backend.h"
@@ -34,6 +35,8 @@ class EventCounter {
   /// Once a sample, after its listeners and namespaces were read. Listeners that closed are taken
   /// from all namespaces, or only from those of the sample. Leaves the thread in any of them.
   void add_to(Sample& sample, bool all_namespaces, const Backend::Enter& enter);
+
+  void list_programs(std::vector<RawProgram>& programs) const;
 
  private:
   /// An entry of the kernel's table (a listener from its first event on): when it was made, and the
@@ -69,6 +72,8 @@ class EventCounter {
   std::map<Identity, Life> lives_;
   std::unordered_map<std::uint64_t, std::uint32_t> first_queues_;  ///< by cookie; only those not 0
   std::map<std::uint32_t, ListenerCounts> closed_;                 ///< sums, by namespace
+  std::uint64_t entries_ = 0;    ///< of the kernel's table of listeners, in the last sample
+  std::uint64_t leftovers_ = 0;  ///< of that of namespaces
   std::uint64_t read_errors_ = 0;
 };
 
