@@ -9,6 +9,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cmath>
@@ -16,7 +17,7 @@
 namespace listenq {
 namespace {
 
-constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH, SIGTSTP};
+constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH, SIGTSTP, SIGCONT};
 
 bool watch(const Fd& epoll, int fd) {
   epoll_event event{};
@@ -73,6 +74,8 @@ Event EventLoop::read_signal() const {
       return Event::resize;
     case SIGTSTP:
       return Event::suspend;
+    case SIGCONT:
+      return Event::resume;
     default:
       return Event::stop;
   }
@@ -80,34 +83,59 @@ Event EventLoop::read_signal() const {
 
 Event EventLoop::wait() {
   for (;;) {
-    std::array<epoll_event, 4> events{};
-    const int count =
-        ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), -1);
-    if (count < 0 && errno != EINTR) return Event::stop;
-    bool tick = false;
-    bool input = false;
-    for (int i = 0; i < count; ++i) {
-      const int fd = events.at(static_cast<std::size_t>(i)).data.fd;
-      if (fd == signals_.get()) return read_signal();  // the rest is still there next time
-      tick = tick || fd == timer_.get();
-      input = input || fd == input_;
-    }
-    if (input) return Event::input;
-    if (!tick) continue;
-    // Ticks that were missed (a stopped process, a slow sample) are one.
-    std::uint64_t expirations = 0;
-    if (::read(timer_.get(), &expirations, sizeof(expirations)) > 0) return Event::tick;
+    if (const auto event = next(-1)) return *event;
   }
 }
 
-void stop_self() {
+std::optional<Event> EventLoop::next(int timeout_ms) {
+  std::array<epoll_event, 4> events{};
+  const int count =
+      ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout_ms);
+  if (count < 0 && errno != EINTR) return Event::stop;
+  bool tick = false;
+  bool input = false;
+  for (int i = 0; i < count; ++i) {
+    const int fd = events.at(static_cast<std::size_t>(i)).data.fd;
+    if (fd == signals_.get()) return read_signal();  // the rest is still there next time
+    tick = tick || fd == timer_.get();
+    input = input || fd == input_;
+  }
+  if (input) return Event::input;
+  // Ticks that were missed (a stopped process, a slow sample) are one.
+  std::uint64_t expirations = 0;
+  if (tick && ::read(timer_.get(), &expirations, sizeof(expirations)) > 0) return Event::tick;
+  return std::nullopt;
+}
+
+bool stop_self() {
   sigset_t only;
   sigemptyset(&only);
   sigaddset(&only, SIGTSTP);
-  // SIGTSTP is blocked here; unblocked and at its default action it stops the process just now.
+  // ncurses has a handler of its own, which would draw. SIGTSTP is blocked here; unblocked and at
+  // its default action it stops the process just now.
+  struct sigaction usual {};
+  struct sigaction before {};
+  usual.sa_handler = SIG_DFL;
+  ::sigaction(SIGTSTP, &usual, &before);
   ::raise(SIGTSTP);
   sigprocmask(SIG_UNBLOCK, &only, nullptr);
   sigprocmask(SIG_BLOCK, &only, nullptr);
+  ::sigaction(SIGTSTP, &before, nullptr);
+  // The caller knows that it goes on.
+  sigset_t continued;
+  sigemptyset(&continued);
+  sigaddset(&continued, SIGCONT);
+  const timespec now{};
+  return ::sigtimedwait(&continued, nullptr, &now) == SIGCONT;
+}
+
+bool stop_waits() {
+  sigset_t pending;
+  sigemptyset(&pending);
+  ::sigpending(&pending);
+  constexpr std::array kEnding = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+  return std::any_of(kEnding.begin(), kEnding.end(),
+                     [&](int number) { return sigismember(&pending, number) == 1; });
 }
 
 }  // namespace listenq

@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "util/fd.h"
 #include "util/result.h"
@@ -18,6 +19,7 @@ enum class Event : std::uint8_t {
   input,    ///< the input descriptor has something, or was closed
   resize,   ///< SIGWINCH
   suspend,  ///< SIGTSTP
+  resume,   ///< SIGCONT: somebody else may have used the terminal meanwhile
   stop,     ///< SIGINT, SIGTERM, SIGHUP, SIGQUIT
 };
 
@@ -32,10 +34,14 @@ class EventLoop {
   /// Waits for the next event. Several at once come one after the other, signals first.
   [[nodiscard]] Event wait();
 
+  /// One that is there already; nullopt: none.
+  [[nodiscard]] std::optional<Event> poll() { return next(0); }
+
   void set_interval(double seconds);
 
  private:
   EventLoop() = default;
+  [[nodiscard]] std::optional<Event> next(int timeout_ms);
   [[nodiscard]] Event read_signal() const;
 
   Fd epoll_;
@@ -44,7 +50,11 @@ class EventLoop {
   int input_ = -1;
 };
 
-/// Stops the process as an unhandled SIGTSTP would; returns when it is continued.
-void stop_self();
+/// Stops the process as an unhandled SIGTSTP would; returns when it is continued. False: it could
+/// not be stopped, because nobody would be there to continue it.
+bool stop_self();
+
+/// A signal waits that wait() will report as Event::stop.
+[[nodiscard]] bool stop_waits();
 
 }  // namespace listenq

@@ -7,12 +7,14 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <exception>
 #include <string>
 #include <utility>
 
 #include "app/event_loop.h"
 #include "app/screen_loop.h"
 #include "app/source.h"
+#include "app/wanted.h"
 #include "model/derive.h"
 #include "record/recorder.h"
 #include "util/text.h"
@@ -88,6 +90,25 @@ class Printer {
   bool first_ = true;
 };
 
+/// False: the program is to end. What concerns a screen does not concern us.
+bool wait_for_tick(EventLoop& loop) {
+  for (;;) {
+    switch (loop.wait()) {
+      case Event::tick:
+        return true;
+      case Event::stop:
+        return false;
+      case Event::suspend:
+        stop_self();
+        break;
+      case Event::input:
+      case Event::resize:
+      case Event::resume:
+        break;
+    }
+  }
+}
+
 /// One table: of now, or of the end of a recording. One that is damaged on the way is shown up to
 /// there, and then the error.
 Result<void> run_once(const Options& options, Source& source) {
@@ -116,7 +137,7 @@ Result<void> run_batch(const Options& options, Source& source) {
   Printer printer(options);
   for (std::uint64_t done = 0; !options.count || done < *options.count; ++done) {
     // A recording is printed as fast as it is read.
-    if (loop && done > 0 && loop->wait() != Event::tick) break;
+    if (loop && done > 0 && !wait_for_tick(*loop)) break;
     auto sample = source.next();
     if (!sample) return tl::unexpected<Error>(sample.error());
     if (!*sample) break;
@@ -131,13 +152,20 @@ Result<void> run_record(const Options& options, Source& source) {
   if (!recorder) return tl::unexpected<Error>(recorder.error());
   auto loop = EventLoop::create(options.delay_seconds);
   if (!loop) return tl::unexpected<Error>(loop.error());
+  Deriver deriver;  // for what is to be looked at from near
+  Wanted wanted;
   std::uint64_t done = 0;
   while (!options.count || done < *options.count) {
-    if (done > 0 && (*loop)->wait() != Event::tick) break;
-    const auto sample = source.next();
+    if (done > 0 && !wait_for_tick(**loop)) break;
+    auto sample = source.next();
     if (!sample) return tl::unexpected<Error>(sample.error());
     if (auto appended = recorder->append(**sample); !appended) return appended;
     ++done;
+    const auto snapshot = deriver.derive(std::move(*sample));
+    Wanted now = wanted_for(*snapshot, nullptr, false, kCloseUpsInRecording);
+    if (same(now, wanted)) continue;
+    wanted = std::move(now);
+    source.want(wanted);
   }
   note(fmt::format("{} sample{} in {}", done, done == 1 ? "" : "s", printable(options.file)));
   return {};
@@ -171,21 +199,28 @@ Result<void> run_explain(const Options& options) {
   return print(text);
 }
 
+Result<void> run_command(const Options& options) {
+  switch (options.command) {
+    case Command::list_fields:
+      return print(options.markdown ? fields_markdown() : fields_text());
+    case Command::explain:
+      return run_explain(options);
+    default:
+      return run_with_source(options);
+  }
+}
+
 }  // namespace
 
 int run(const Options& options) {
-  Result<void> result;
-  switch (options.command) {
-    case Command::list_fields:
-      result = print(options.markdown ? fields_markdown() : fields_text());
-      break;
-    case Command::explain:
-      result = run_explain(options);
-      break;
-    default:
-      result = run_with_source(options);
+  try {
+    const Result<void> result = run_command(options);
+    return result ? 0 : report(result.error());
+  } catch (const std::exception& error) {
+    // Out of memory, or a defect; whatever was open (the terminal, too) was closed on the way here.
+    std::fprintf(stderr, "listenq-top: can't go on: %s\n", error.what());
+    return 3;
   }
-  return result ? 0 : report(result.error());
 }
 
 }  // namespace listenq

@@ -3,115 +3,183 @@
 // See screen_loop.h.
 #include "app/screen_loop.h"
 
-#include <algorithm>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "app/event_loop.h"
+#include "app/playing.h"
+#include "app/wanted.h"
 #include "model/derive.h"
+#include "util/clock.h"
 #include "view/tui/tui.h"
 
 namespace listenq {
 namespace {
 
-/// No pace of a recording may make the screen wait longer, or spin.
-constexpr double kShortestPace = 0.02;
-constexpr double kLongestPace = 60;
-
-class Screen {
+class TuiStage final : public Stage {
  public:
-  Screen(const Options& options, Source& source, tui::Tui& tui, EventLoop& loop)
-      : source_(source),
-        tui_(tui),
-        loop_(loop),
-        own_pace_(!source.live() && !options.delay_given) {}
+  explicit TuiStage(tui::Tui& tui) : tui_(tui) {}
 
-  Result<void> run() {
-    if (auto shown = next(); !shown) return shown;
-    for (;;) {
-      switch (loop_.wait()) {
-        case Event::tick:
-          if (auto shown = next(); !shown) return shown;
-          break;
-        case Event::input:
-          if (!input()) return ended_by_;
-          break;
-        case Event::resize:
-          tui_.on_resize();
-          break;
-        case Event::suspend:
-          suspend();
-          break;
-        case Event::stop:
-          return ended_by_;
-      }
-    }
+  void show(std::shared_ptr<const Snapshot> snapshot) override { tui_.show(std::move(snapshot)); }
+  void pass_by(std::shared_ptr<const Snapshot> snapshot) override {
+    tui_.pass_by(std::move(snapshot));
   }
+  void restart() override { tui_.restart(); }
+  void set_playback(const tui::Playback& playback) override { tui_.set_playback(playback); }
+  void redraw() override { tui_.tick(); }
+  void say(const std::string& sentence) override { tui_.say(sentence); }
 
  private:
-  /// Shows the sample whose time has come; a recording's next one decides when it comes itself.
-  Result<void> next() {
-    if (ended_) {
-      tui_.tick();
-      return {};
-    }
-    auto sample = std::exchange(waiting_, nullptr);
-    if (!sample) {
-      auto read = read_next();
-      if (!read) return tl::unexpected<Error>(read.error());
-      sample = std::move(*read);
-    }
-    if (!sample) return {};
-    const std::uint64_t now = sample->monotonic_ns;
-    tui_.show(deriver_.derive(std::move(sample)));
-    return own_pace_ ? look_ahead(now) : Result<void>{};
-  }
+  tui::Tui& tui_;
+};
 
-  /// A recording that ends, or is damaged from here on, stays on the screen as far as it got; then
-  /// the error is said when the user leaves.
-  Result<std::shared_ptr<const Sample>> read_next() {
-    auto read = source_.next();
-    if (!read && !source_.live()) {
-      ended_by_ = tl::unexpected<Error>(read.error());
-      read = nullptr;
-    }
-    ended_ = read && *read == nullptr;
-    return read;
-  }
+/// What is shown, and what brings the next of it: the interval, or the pace of a recording.
+class Show {
+ public:
+  Show() = default;
+  Show(const Show&) = delete;
+  Show& operator=(const Show&) = delete;
+  virtual ~Show() = default;
 
-  Result<void> look_ahead(std::uint64_t now) {
-    auto read = read_next();
-    if (!read) return tl::unexpected<Error>(read.error());
-    waiting_ = std::move(*read);
-    const double pace =
-        ended_ ? 1
-               : static_cast<double>(static_cast<std::int64_t>(waiting_->monotonic_ns - now)) / 1e9;
-    loop_.set_interval(std::clamp(pace, kShortestPace, kLongestPace));
+  [[nodiscard]] virtual Result<void> start() = 0;
+  [[nodiscard]] virtual Result<void> tick() = 0;
+  virtual void act(const tui::TuiAction& action) = 0;
+  /// True: work() is to be called whenever no event waits.
+  [[nodiscard]] virtual bool busy() const = 0;
+  virtual void work() = 0;
+  /// What is to be said when the user leaves.
+  [[nodiscard]] virtual Result<void> ended_by() const = 0;
+};
+
+class LiveShow final : public Show {
+ public:
+  LiveShow(Source& source, tui::Tui& tui, EventLoop& loop)
+      : source_(source), tui_(tui), loop_(loop) {}
+
+  Result<void> start() override { return tick(); }
+
+  Result<void> tick() override {
+    auto sample = source_.next();
+    if (!sample) return tl::unexpected<Error>(sample.error());
+    shown_ = deriver_.derive(std::move(*sample));
+    tui_.show(shown_);
+    want();
     return {};
   }
 
-  /// False: leave.
-  bool input() {
-    const tui::TuiAction action = tui_.on_input();
-    if (action.interval_seconds && !own_pace_) loop_.set_interval(*action.interval_seconds);
-    return !action.quit;
+  void act(const tui::TuiAction& action) override {
+    if (action.interval_seconds) loop_.set_interval(*action.interval_seconds);
+    want();
   }
+  [[nodiscard]] bool busy() const override { return false; }
+  void work() override {}
+  [[nodiscard]] Result<void> ended_by() const override { return {}; }
 
-  void suspend() {
-    tui_.suspend();
-    stop_self();
-    tui_.resume();
+ private:
+  void want() {
+    if (!shown_) return;
+    Wanted wanted =
+        wanted_for(*shown_, tui_.close_up(), tui_.wants_program_times(), kCloseUpsOnScreen);
+    if (same(wanted, wanted_)) return;
+    wanted_ = std::move(wanted);
+    source_.want(wanted_);
   }
 
   Source& source_;
   tui::Tui& tui_;
   EventLoop& loop_;
   Deriver deriver_;
-  bool own_pace_;
-  bool ended_ = false;
-  Result<void> ended_by_;
-  std::shared_ptr<const Sample> waiting_;
+  std::shared_ptr<const Snapshot> shown_;
+  Wanted wanted_;
 };
+
+class ReplayShow final : public Show {
+ public:
+  ReplayShow(const Options& options, Source& source, tui::Tui& tui, EventLoop& loop)
+      : stage_(tui),
+        loop_(loop),
+        playing_(source, stage_,
+                 options.delay_given ? std::optional(options.delay_seconds) : std::nullopt,
+                 monotonic_ns) {}
+
+  Result<void> start() override {
+    auto started = playing_.start();
+    if (started) set_timer();
+    return started;
+  }
+  Result<void> tick() override {
+    playing_.tick();
+    set_timer();
+    return {};
+  }
+  void act(const tui::TuiAction& action) override {
+    if (action.interval_seconds) playing_.set_pace(*action.interval_seconds);
+    for (const auto& command : action.playback) playing_.command(command);
+    if (action.interval_seconds || !action.playback.empty()) set_timer();
+  }
+  [[nodiscard]] bool busy() const override { return playing_.seeking(); }
+  void work() override {
+    playing_.work();
+    set_timer();
+  }
+  [[nodiscard]] Result<void> ended_by() const override { return playing_.damage(); }
+
+ private:
+  void set_timer() { loop_.set_interval(playing_.wait_seconds()); }
+
+  TuiStage stage_;
+  EventLoop& loop_;
+  Playing playing_;
+};
+
+/// In the background the terminal can't be taken: there it stays stopped, until it is brought to
+/// the front or told to end.
+void suspend(tui::Tui& tui) {
+  tui.suspend();
+  do {
+    if (!stop_self()) break;
+    if (stop_waits()) return;
+  } while (tui.in_background());
+  tui.resume();
+}
+
+Result<void> run_show(Show& show, tui::Tui& tui, EventLoop& loop) {
+  if (auto started = show.start(); !started) return started;
+  for (;;) {
+    const std::optional<Event> event = show.busy() ? loop.poll() : loop.wait();
+    if (!event) {
+      show.work();
+      continue;
+    }
+    switch (*event) {
+      case Event::tick:
+        if (auto shown = show.tick(); !shown) return shown;
+        break;
+      case Event::input: {
+        const tui::TuiAction action = tui.on_input();
+        if (action.quit) return show.ended_by();
+        show.act(action);
+        break;
+      }
+      case Event::resize:
+        tui.on_resize();
+        break;
+      case Event::suspend:
+        suspend(tui);
+        break;
+      case Event::resume:
+        if (tui.in_background()) {
+          suspend(tui);
+        } else {
+          tui.resume();
+        }
+        break;
+      case Event::stop:
+        return show.ended_by();
+    }
+  }
+}
 
 }  // namespace
 
@@ -125,7 +193,12 @@ Result<void> run_screen(const Options& options, Source& source) {
                              .columns = options.columns});
   if (!tui) return tl::unexpected<Error>(tui.error());
   if (auto watched = (*loop)->watch_input((*tui)->input_fd()); !watched) return watched;
-  return Screen(options, source, **tui, **loop).run();
+  if (source.live()) {
+    LiveShow show(source, **tui, **loop);
+    return run_show(show, **tui, **loop);
+  }
+  ReplayShow show(options, source, **tui, **loop);
+  return run_show(show, **tui, **loop);
 }
 
 }  // namespace listenq

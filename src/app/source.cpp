@@ -19,6 +19,9 @@ class LiveSource final : public Source {
 
   Result<std::shared_ptr<const Sample>> next() override { return collector_->sample(); }
   [[nodiscard]] bool live() const override { return true; }
+  Result<void> rewind() override {
+    return failure(ErrorKind::usage, "what happens now can't be played again; record it");
+  }
   void want(const Wanted& wanted) override { collector_->want(wanted); }
 
   [[nodiscard]] std::string note() const override {
@@ -57,20 +60,22 @@ class ReplaySource final : public Source {
 
   Result<std::shared_ptr<const Sample>> next() override {
     auto sample = player_.next();
+    cut_off_ = cut_off_ || player_.cut_off();
     if (!sample) return tl::unexpected<Error>(sample.error());
     return sample->value_or(nullptr);
   }
   [[nodiscard]] bool live() const override { return false; }
+  Result<void> rewind() override { return player_.rewind(); }
   void want(const Wanted& /*wanted*/) override {}
   [[nodiscard]] std::string note() const override { return ""; }
   [[nodiscard]] std::string closing_note() const override {
-    return player_.cut_off()
-               ? "the recording was cut off: its last sample is not whole and was left out"
-               : "";
+    return cut_off_ ? "the recording was cut off: its last sample is not whole and was left out"
+                    : "";
   }
 
  private:
   Player player_;
+  bool cut_off_ = false;  ///< as was seen, wherever it is played now
 };
 
 }  // namespace

@@ -23,6 +23,10 @@ class Source {
 
   [[nodiscard]] virtual bool live() const = 0;
 
+  /// next() begins again with the first sample. An error, and nothing has changed, where there is
+  /// no way back.
+  [[nodiscard]] virtual Result<void> rewind() = 0;
+
   /// What the samples to come shall hold beyond the usual; a recording holds what it holds.
   virtual void want(const Wanted& wanted) = 0;
 

@@ -42,16 +42,35 @@ Result<Player> Player::open(const std::string& path) {
     return failure(ErrorKind::usage, cannot(path, "it is a directory, give a recording"));
   }
   Player player(std::move(fd), path);
-  if (Result<void> header = player.read_header(); !header) {
-    return tl::unexpected<Error>(header.error());
-  }
-  Next first = player.read_sample();
+  if (Result<void> begun = player.begin(); !begun) return tl::unexpected<Error>(begun.error());
+  return player;
+}
+
+Result<void> Player::begin() {
+  if (Result<void> header = read_header(); !header) return header;
+  Next first = read_sample();
   if (!first) return tl::unexpected<Error>(first.error());
   if (!*first) {
-    return player.bad("it ends before its first sample is whole, so there is nothing to show");
+    return bad("it ends before its first sample is whole, so there is nothing to show");
   }
-  player.first_ = **first;
-  return player;
+  first_ = **first;
+  return {};
+}
+
+Result<void> Player::rewind() {
+  if (::lseek(fd_.get(), 0, SEEK_SET) != 0) {
+    return failure(ErrorKind::usage,
+                   fmt::format("{} is a pipe: it can't be played back; save it to a file first",
+                               printable(path_)));
+  }
+  owners_ = nullptr;
+  owners_number_ = 0;
+  samples_ = 0;
+  cut_off_ = false;
+  first_ = nullptr;
+  Result<void> begun = begin();
+  ended_ = !begun;
+  return begun;
 }
 
 Player::Next Player::next() {

@@ -24,6 +24,9 @@ class Player {
   /// nullopt at the end, and after an error. An error comes after the samples that are whole.
   [[nodiscard]] Result<std::optional<std::shared_ptr<const Sample>>> next();
 
+  /// From the first sample again. An error, and nothing has changed, where the file is a pipe.
+  [[nodiscard]] Result<void> rewind();
+
   /// True once next() gave nullopt because the last sample was not written to its end.
   [[nodiscard]] bool cut_off() const { return cut_off_; }
 
@@ -36,6 +39,7 @@ class Player {
 
   Player(Fd fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
 
+  [[nodiscard]] Result<void> begin();
   [[nodiscard]] Result<void> read_header();
   [[nodiscard]] Next read_sample();
   [[nodiscard]] Next decode(const Bytes& payload);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Terminal: ncurses, and the restoring of the terminal after a crash.
+// Terminal: ncurses.
 #include "view/tui/terminal.h"
 
 #include <curses.h>
@@ -21,7 +21,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <string>
 #include <string_view>
+
+#include "util/clock.h"
+#include "util/fd.h"
+#include "view/tui/looks.h"
+#include "view/tui/rescue.h"
 
 // term.h defines macros with the names of terminal capabilities; these would hit ours.
 #undef columns
@@ -30,35 +36,6 @@
 namespace listenq::tui {
 
 namespace {
-
-// --- after a crash
-
-/// All that the handler may touch, filled in before it is installed.
-struct CrashRestore {
-  volatile std::sig_atomic_t active = 0;
-  bool armed = false;
-  int fd = -1;
-  termios modes{};
-  std::array<char, 256> escape{};
-  std::size_t escape_size = 0;
-  std::array<struct sigaction, 5> before{};
-};
-CrashRestore crash;
-constexpr std::array kCrashSignals = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
-
-extern "C" void restore_after_crash(int signal) {
-  if (crash.active != 0) {
-    crash.active = 0;
-    // What fails here fails; there is nobody to tell.
-    [[maybe_unused]] const ssize_t sent = ::write(crash.fd, crash.escape.data(), crash.escape_size);
-    ::tcsetattr(crash.fd, TCSANOW, &crash.modes);
-  }
-  for (std::size_t i = 0; i < kCrashSignals.size(); ++i) {
-    if (kCrashSignals[i] == signal) ::sigaction(signal, &crash.before[i], nullptr);
-  }
-  // Delivered when this handler returns, to whoever had it before: a core dump as without us.
-  ::raise(signal);
-}
 
 /// Of the terminal's type; empty when it has none of this name.
 std::string_view capability(const char* name) {
@@ -69,7 +46,8 @@ std::string_view capability(const char* name) {
 }
 
 /// A capability without its padding ("$<5>"), which needs no terminal of today.
-void add_capability(const char* name) {
+std::string bytes_of(const char* name) {
+  std::string bytes;
   std::string_view rest = capability(name);
   while (!rest.empty()) {
     const std::size_t padding = rest.starts_with("$<") ? rest.find('>') : std::string_view::npos;
@@ -77,61 +55,26 @@ void add_capability(const char* name) {
       rest.remove_prefix(padding + 1);
       continue;
     }
-    if (crash.escape_size < crash.escape.size()) crash.escape[crash.escape_size++] = rest.front();
+    bytes += rest.front();
     rest.remove_prefix(1);
   }
+  return bytes;
 }
 
-void arm_crash_restore(int fd, const termios& modes) {
-  crash.fd = fd;
-  crash.modes = modes;
-  crash.escape_size = 0;
-  // Attributes off, keypad back, cursor on, the screen from before.
-  for (const char* name : {"sgr0", "rmkx", "cnorm", "rmcup"}) add_capability(name);
-  struct sigaction action {};
-  action.sa_handler = restore_after_crash;
-  sigemptyset(&action.sa_mask);
-  for (std::size_t i = 0; i < kCrashSignals.size(); ++i) {
-    ::sigaction(kCrashSignals[i], &action, &crash.before[i]);
-  }
-  crash.armed = true;
-  crash.active = 1;
+/// What gives the screen back: attributes off, keypad back, cursor on, the screen from before.
+std::string leaving_bytes() {
+  std::string bytes;
+  for (const char* name : {"sgr0", "rmkx", "cnorm", "rmcup"}) bytes += bytes_of(name);
+  return bytes;
 }
 
-void disarm_crash_restore() {
-  if (!crash.armed) return;
-  crash.armed = false;
-  crash.active = 0;
-  for (std::size_t i = 0; i < kCrashSignals.size(); ++i) {
-    ::sigaction(kCrashSignals[i], &crash.before[i], nullptr);
-  }
+/// The modes that ncurses switches on for a mouse of xterm's kind, off.
+constexpr std::string_view kMouseOff = "\x1b[?1006l\x1b[?1000l";
+
+constexpr short pair_of(Style style, bool selected) {
+  return static_cast<short>(static_cast<int>(style) * 2 + (selected ? 2 : 1));
 }
-
-// --- looks
-
-struct Look {
-  short foreground;  ///< -1: as the terminal has it
-  short background;
-  attr_t attributes;        ///< with colours
-  attr_t plain_attributes;  ///< without
-};
-
-/// By Style. Bad differs from warn and good also without colour (bold), and the text says it too.
-constexpr std::array<Look, static_cast<std::size_t>(Style::count_)> kLooks = {{
-    {-1, -1, A_NORMAL, A_NORMAL},                                           // normal
-    {-1, -1, A_BOLD, A_BOLD},                                               // strong
-    {-1, -1, A_DIM, A_NORMAL},                                              // dim
-    {COLOR_GREEN, -1, A_NORMAL, A_NORMAL},                                  // good
-    {COLOR_YELLOW, -1, A_BOLD, A_BOLD},                                     // warn
-    {COLOR_RED, -1, A_BOLD, A_BOLD},                                        // bad
-    {COLOR_BLACK, COLOR_GREEN, A_NORMAL, A_REVERSE},                        // title
-    {COLOR_BLACK, COLOR_CYAN, A_NORMAL, A_REVERSE | A_BOLD | A_UNDERLINE},  // title_sorted
-    {-1, -1, A_BOLD, A_BOLD},                                               // key
-    {COLOR_BLACK, COLOR_CYAN, A_NORMAL, A_REVERSE},                         // key_text
-    {COLOR_BLACK, COLOR_YELLOW, A_NORMAL, A_REVERSE},                       // notice
-}};
-constexpr short kSelectedPair = static_cast<short>(Style::count_) + 1;
-constexpr short kSelectedBadPair = kSelectedPair + 1;
+constexpr int kPairs = static_cast<int>(Style::count_) * 2;
 
 }  // namespace
 
@@ -139,8 +82,12 @@ struct Terminal::Handles {
   FILE* input = nullptr;
   FILE* output = nullptr;
   SCREEN* screen = nullptr;
-  bool colors = false;
-  bool suspended = false;
+  termios before{};
+  Fd spare;             ///< another descriptor of the terminal, see OutputGuard
+  std::string leaving;  ///< bytes that give the screen back
+  Depth depth = Depth::none;
+  bool can_dim = false;
+  bool suspended = false;  ///< it is somebody else's now
 
   Handles() = default;
   Handles(const Handles&) = delete;
@@ -148,11 +95,40 @@ struct Terminal::Handles {
   ~Handles() {
     if (screen != nullptr) {
       disarm_crash_restore();
-      if (!suspended) ::endwin();
+      give_back();
       ::delscreen(screen);
     }
     if (input != nullptr) std::fclose(input);
     if (output != nullptr) std::fclose(output);
+  }
+
+  [[nodiscard]] bool in_background() const {
+    const pid_t foreground = ::tcgetpgrp(::fileno(output));
+    return foreground > 0 && foreground != ::getpgrp();
+  }
+
+  void give_back() {
+    if (suspended) return;
+    suspended = true;
+    if (in_background()) {
+      // Stopped from outside: whoever is in the foreground has set the modes that he needs, but the
+      // screen is still ours. Blocked, SIGTTOU does not stop us for it.
+      sigset_t output_stop;
+      sigset_t mask;
+      sigemptyset(&output_stop);
+      sigaddset(&output_stop, SIGTTOU);
+      ::sigprocmask(SIG_BLOCK, &output_stop, &mask);
+      const OutputGuard guard(::fileno(output), OutputGuard::For::closing);
+      [[maybe_unused]] const ssize_t sent =
+          ::write(::fileno(output), leaving.data(), leaving.size());
+      ::sigprocmask(SIG_SETMASK, &mask, nullptr);
+      return;
+    }
+    {
+      const OutputGuard guard(::fileno(output), OutputGuard::For::closing);
+      ::endwin();
+    }
+    if (OutputGuard::gave_up()) restore_stuck(spare.get(), before, leaving);
   }
 };
 
@@ -184,8 +160,7 @@ Result<std::unique_ptr<Terminal>> Terminal::open(const TerminalOptions& options)
     return failure(ErrorKind::unsupported,
                    "there is no terminal for the full screen; use --once or --batch");
   }
-  termios modes{};
-  if (::tcgetattr(::fileno(handles->output), &modes) != 0) {
+  if (::tcgetattr(::fileno(handles->output), &handles->before) != 0) {
     return failure(
         ErrorKind::unsupported,
         fmt::format("the terminal can't be set up ({}); use --once or --batch", errno_text(errno)));
@@ -207,7 +182,9 @@ Result<std::unique_ptr<Terminal>> Terminal::open(const TerminalOptions& options)
                     "or --batch",
                     type == nullptr ? "" : type));
   }
-  arm_crash_restore(::fileno(handles->output), modes);
+  handles->spare = Fd(::fcntl(::fileno(handles->output), F_DUPFD_CLOEXEC, 3));
+  handles->leaving = leaving_bytes();
+  arm_crash_restore(::fileno(handles->output), handles->before, handles->leaving);
   return std::unique_ptr<Terminal>(
       new Terminal(std::move(handles), options.ascii ? Charset::ascii : charset));
 }
@@ -225,6 +202,8 @@ Terminal::Terminal(std::unique_ptr<Handles> handles, Charset charset)
   ::intrflush(stdscr, FALSE);
   ::leaveok(stdscr, FALSE);
   choose_colors();
+  use_mouse();
+  keep_output_going();
 }
 
 Terminal::~Terminal() = default;
@@ -232,23 +211,45 @@ Terminal::~Terminal() = default;
 void Terminal::choose_colors() {
   const char* no_color = std::getenv("NO_COLOR");
   if ((no_color != nullptr && *no_color != '\0') || !::has_colors() || ::start_color() != OK ||
-      COLORS < 8 || COLOR_PAIRS <= kSelectedBadPair) {
+      COLORS < 8 || COLOR_PAIRS <= kPairs) {
     return;
   }
-  handles_->colors = true;
+  handles_->depth = COLORS >= 256 ? Depth::many : COLORS >= 16 ? Depth::sixteen : Depth::eight;
+  // ncv: attributes that the terminal can't show together with colours, by their bit.
+  constexpr int kDimBit = 1 << 4;
+  const int excluded = ::tigetnum("ncv");
+  handles_->can_dim = !capability("dim").empty() && (excluded <= 0 || (excluded & kDimBit) == 0);
   const bool keeps_default = ::use_default_colors() == OK;
-  const auto pair = [&](short number, short foreground, short background) {
+  for (int i = 0; i < kPairs; ++i) {
+    const auto style = static_cast<Style>(i / 2);
+    const bool selected = i % 2 != 0;
+    Look look = look_of(style, selected, handles_->depth, handles_->can_dim);
     // Terminals that can't keep their own colours get white on black.
-    if (!keeps_default && foreground < 0) foreground = COLOR_WHITE;
-    if (!keeps_default && background < 0) background = COLOR_BLACK;
-    ::init_pair(number, foreground, background);
-  };
-  for (std::size_t i = 0; i < kLooks.size(); ++i) {
-    pair(static_cast<short>(i + 1), kLooks[i].foreground, kLooks[i].background);
+    if (!keeps_default && look.foreground < 0) look.foreground = COLOR_WHITE;
+    if (!keeps_default && look.background < 0) look.background = COLOR_BLACK;
+    ::init_pair(pair_of(style, selected), look.foreground, look.background);
   }
-  pair(kSelectedPair, COLOR_BLACK, COLOR_CYAN);
-  // Plain red on cyan is hard to read; with more colours there is a darker one.
-  pair(kSelectedBadPair, COLORS >= 256 ? 88 : COLOR_RED, COLORS >= 256 ? 80 : COLOR_CYAN);
+}
+
+/// Presses and the wheel alone: ncurses tells a click from a double click by waiting for what may
+/// come after it, and nothing here waits. Shift is the terminal's own, so that text can be selected
+/// as ever.
+void Terminal::use_mouse() {
+  if (capability("kmous").empty()) return;
+  ::mouseinterval(0);
+  const mmask_t wanted = BUTTON1_PRESSED | BUTTON4_PRESSED | BUTTON5_PRESSED;
+  if (::mousemask(wanted, nullptr) == 0) return;
+  handles_->leaving.insert(0, kMouseOff);
+  arm_crash_restore(::fileno(handles_->output), handles_->before, handles_->leaving);
+}
+
+/// Ctrl-S would stop the output and with it all of the program; it is a key like others.
+void Terminal::keep_output_going() {
+  termios modes{};
+  const int fd = ::fileno(handles_->output);
+  if (::tcgetattr(fd, &modes) != 0) return;
+  modes.c_iflag &= ~static_cast<tcflag_t>(IXON);
+  if (::tcsetattr(fd, TCSANOW, &modes) == 0) ::def_prog_mode();
 }
 
 int Terminal::input_fd() const {
@@ -262,6 +263,24 @@ int Terminal::columns() const {
 }
 
 namespace {
+
+std::optional<Key> read_mouse(Clicks& clicks) {
+  MEVENT event{};
+  if (::getmouse(&event) != OK) return std::nullopt;
+  Key key{KeyCode::mouse};
+  key.row = event.y;
+  key.column = event.x;
+  if ((event.bstate & BUTTON4_PRESSED) != 0) {
+    key.mouse = Mouse::wheel_up;
+  } else if ((event.bstate & BUTTON5_PRESSED) != 0) {
+    key.mouse = Mouse::wheel_down;
+  } else if ((event.bstate & BUTTON1_PRESSED) != 0) {
+    key.mouse = clicks.press(event.y, event.x, monotonic_ns());
+  } else {
+    return std::nullopt;
+  }
+  return key;
+}
 
 /// nullopt: a key that means nothing to us (KEY_RESIZE among them; the application asks itself).
 std::optional<Key> translate(int status, wint_t code) {
@@ -292,6 +311,10 @@ std::optional<Key> translate(int status, wint_t code) {
         return Key{KeyCode::backspace};
       case KEY_DC:
         return Key{KeyCode::del};
+      case KEY_IC:
+        return Key{KeyCode::insert};
+      case KEY_BTAB:
+        return Key{KeyCode::character, kShiftTab};
       default:
         return std::nullopt;
     }
@@ -312,6 +335,16 @@ std::optional<Key> translate(int status, wint_t code) {
 
 }  // namespace
 
+Mouse Clicks::press(int row, int column, std::uint64_t now_ns) {
+  constexpr std::uint64_t kDoubleNs = 400'000'000;
+  const bool second =
+      last_ns_ != 0 && row == row_ && column == column_ && now_ns - last_ns_ <= kDoubleNs;
+  row_ = row;
+  column_ = column;
+  last_ns_ = second ? 0 : now_ns;  // a third one is a first one
+  return second ? Mouse::double_click : Mouse::click;
+}
+
 std::vector<Key> Terminal::read_keys() {
   std::vector<Key> keys;
   if (handles_->suspended) return keys;
@@ -324,7 +357,9 @@ std::vector<Key> Terminal::read_keys() {
       check_closed();
       break;
     }
-    if (const auto key = translate(status, code)) keys.push_back(*key);
+    const bool is_mouse = status == KEY_CODE_YES && code == KEY_MOUSE;
+    const auto key = is_mouse ? read_mouse(clicks_) : translate(status, code);
+    if (key) keys.push_back(*key);
   }
   return keys;
 }
@@ -341,25 +376,12 @@ void Terminal::check_closed() {
 
 namespace {
 
-struct CellLook {
-  attr_t attributes;
-  short pair;
-};
-
-CellLook look_of(const Cell& cell, bool colors) {
-  const auto style = static_cast<std::size_t>(cell.style);
-  const Look& look = kLooks[style];
-  if (!colors) {
-    // The selected row is reversed; what is bad within it stays bold.
-    return {look.plain_attributes | (cell.selected ? A_REVERSE : A_NORMAL), 0};
-  }
-  if (!cell.selected) return {look.attributes, static_cast<short>(style + 1)};
-  const bool bad = cell.style == Style::bad;
-  return {bad || cell.style == Style::strong ? A_BOLD : A_NORMAL,
-          bad ? kSelectedBadPair : kSelectedPair};
+attr_t attributes_of(const Look& look) {
+  return (look.bold ? A_BOLD : A_NORMAL) | (look.dim ? A_DIM : A_NORMAL) |
+         (look.reverse ? A_REVERSE : A_NORMAL) | (look.underline ? A_UNDERLINE : A_NORMAL);
 }
 
-void draw_cell(int row, int column, const Cell& cell, bool colors, Charset charset) {
+void draw_cell(int row, int column, const Cell& cell, Depth depth, bool can_dim, Charset charset) {
   std::array<wchar_t, CCHARW_MAX> text{};
   std::size_t size = 0;
   text[size++] = static_cast<wchar_t>(cell.code);
@@ -372,9 +394,10 @@ void draw_cell(int row, int column, const Cell& cell, bool colors, Charset chars
       text[size++] = static_cast<wchar_t>(mark);
     }
   }
-  const CellLook look = look_of(cell, colors);
+  const attr_t attributes = attributes_of(look_of(cell.style, cell.selected, depth, can_dim));
+  const short pair = depth == Depth::none ? short{0} : pair_of(cell.style, cell.selected);
   cchar_t out{};
-  if (::setcchar(&out, text.data(), look.attributes, look.pair, nullptr) == OK) {
+  if (::setcchar(&out, text.data(), attributes, pair, nullptr) == OK) {
     ::mvwadd_wch(stdscr, row, column, &out);
   }
 }
@@ -382,7 +405,7 @@ void draw_cell(int row, int column, const Cell& cell, bool colors, Charset chars
 }  // namespace
 
 void Terminal::draw(const Canvas& canvas, int cursor_row, int cursor_column) {
-  if (handles_->suspended || closed_) return;
+  if (handles_->suspended || closed_ || !takes_output()) return;
   const bool same_size =
       drawn_ && drawn_->rows() == canvas.rows() && drawn_->columns() == canvas.columns();
   if (!same_size) ::werase(stdscr);
@@ -396,14 +419,27 @@ void Terminal::draw(const Canvas& canvas, int cursor_row, int cursor_column) {
           (!wide || drawn_->at(row, column + 1) == canvas.at(row, column + 1))) {
         continue;
       }
-      draw_cell(row, column, cell, handles_->colors, charset_);
+      draw_cell(row, column, cell, handles_->depth, handles_->can_dim, charset_);
     }
   }
   drawn_ = canvas;
   ::curs_set(cursor_row >= 0 ? 1 : 0);
   if (cursor_row >= 0) ::wmove(stdscr, cursor_row, cursor_column);
   ::wnoutrefresh(stdscr);
+  const OutputGuard guard(::fileno(handles_->output), OutputGuard::For::drawing);
   ::doupdate();
+  closed_ = closed_ || OutputGuard::gave_up();
+}
+
+/// A terminal that has stopped reading gets this picture later, or a newer one: what is not given
+/// to ncurses is not taken for drawn.
+bool Terminal::takes_output() const {
+  pollfd state{::fileno(handles_->output), POLLOUT, 0};
+  return ::poll(&state, 1, 0) != 0;
+}
+
+bool Terminal::in_background() const {
+  return handles_->in_background();
 }
 
 bool Terminal::resize() {
@@ -422,16 +458,15 @@ void Terminal::repaint() {
 }
 
 void Terminal::suspend() {
-  if (handles_->suspended) return;
-  handles_->suspended = true;
-  crash.active = 0;
-  ::endwin();
+  set_crash_restore_active(false);
+  handles_->give_back();
 }
 
 void Terminal::resume() {
-  if (!handles_->suspended) return;
+  if (closed_ || OutputGuard::gave_up()) return;
   handles_->suspended = false;
-  crash.active = 1;
+  set_crash_restore_active(true);
+  const OutputGuard guard(::fileno(handles_->output), OutputGuard::For::drawing);
   ::reset_prog_mode();
   ::wrefresh(stdscr);
   resize();

@@ -4,6 +4,10 @@
 // the program ends. The only header whose .cpp includes ncurses; one Terminal at a time, as ncurses
 // is one per process.
 //
+// A terminal that takes no output (stopped, a lost connection) holds up nothing but the picture, as
+// long as it is noticed before drawing; within, the process waits for it, and SIGTERM and the like
+// end that after a moment (rescue.h). A key typed meanwhile waits too; Ctrl-C is such a signal.
+//
 // Restoring: the destructor, also when an exception passes; and for a crash (SIGSEGV, SIGBUS,
 // SIGILL, SIGFPE, SIGABRT, so std::terminate() too) a signal handler that uses nothing but write()
 // and tcsetattr() and then lets the signal take its course. Other signals (SIGTERM, SIGINT, SIGHUP,
@@ -11,6 +15,7 @@
 // suspend(), resize() or the destructor.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -20,6 +25,20 @@
 #include "view/tui/key.h"
 
 namespace listenq::tui {
+
+/// Key::value of Shift-Tab, which has no character of its own: a control that no key sends.
+constexpr char32_t kShiftTab = 0x8d;
+
+/// Tells the second press of a double click.
+class Clicks {
+ public:
+  [[nodiscard]] Mouse press(int row, int column, std::uint64_t now_ns);
+
+ private:
+  int row_ = -1;
+  int column_ = -1;
+  std::uint64_t last_ns_ = 0;  ///< 0: none that a second one could belong to
+};
 
 struct TerminalOptions {
   bool ascii = false;  ///< also where the locale is not UTF-8
@@ -56,18 +75,25 @@ class Terminal {
   /// The next draw() sends every cell.
   void repaint();
 
-  /// Gives the terminal back, for SIGTSTP, and takes it again, after SIGCONT.
+  /// Gives the terminal back, for SIGTSTP, and takes it again, after SIGCONT; also without a
+  /// suspend() before, when somebody stopped the process and used the terminal meanwhile.
   void suspend();
   void resume();
+  /// It belongs to others now: to touch it would stop the process.
+  [[nodiscard]] bool in_background() const;
 
  private:
   struct Handles;
   Terminal(std::unique_ptr<Handles> handles, Charset charset);
   void choose_colors();
+  void use_mouse();
+  void keep_output_going();
+  [[nodiscard]] bool takes_output() const;
   void check_closed();
 
   std::unique_ptr<Handles> handles_;
   Charset charset_;
+  Clicks clicks_;
   bool closed_ = false;
   std::optional<Canvas> drawn_;  ///< what ncurses was last given
 };

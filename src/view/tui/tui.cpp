@@ -78,6 +78,11 @@ void Tui::tick() {
   if (state_.shown.snapshot) draw();
 }
 
+void Tui::say(std::string sentence) {
+  state_.message = std::move(sentence);
+  draw();
+}
+
 void Tui::set_playback(const std::optional<Playback>& playback) {
   state_.playback = playback;
 }

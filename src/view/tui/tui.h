@@ -52,7 +52,10 @@ class Tui {
   void on_resize();
   void suspend();
   void resume();
+  [[nodiscard]] bool in_background() const { return terminal_->in_background(); }
   void tick();
+  /// One sentence at the bottom, until the next key.
+  void say(std::string sentence);
 
   /// Where the playing of a recording stands; nullopt (and from the start): live.
   void set_playback(const std::optional<Playback>& playback);
