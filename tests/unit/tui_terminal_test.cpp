@@ -16,6 +16,8 @@
 #include <functional>
 #include <stdexcept>
 
+#include "pty_child.h"
+#include "record_files.h"
 #include "tui_world.h"
 #include "util/fd.h"
 #include "util/text.h"
@@ -24,95 +26,9 @@
 namespace listenq::tui {
 namespace {
 
-constexpr const char* kLeaveScreen = "\x1b[?1049l";  // rmcup of xterm
-constexpr int kWaitMs = 10000;                       // for what comes at once, or never
-
-class Child {
- public:
-  /// Runs `body` in a process of its own whose terminal is a new pseudo-terminal.
-  explicit Child(const std::function<int()>& body) {
-    master_ = Fd(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
-    if (!master_ || ::grantpt(master_.get()) != 0 || ::unlockpt(master_.get()) != 0) return;
-    resize(24, 80);
-    ::tcgetattr(master_.get(), &before_);
-    const std::string name = ::ptsname(master_.get());
-    pid_ = ::fork();
-    if (pid_ != 0) return;
-    ::setsid();
-    const int terminal = ::open(name.c_str(), O_RDWR);
-    ::ioctl(terminal, TIOCSCTTY, 0);
-    for (int fd = 0; fd < 3; ++fd) ::dup2(terminal, fd);
-    ::close(terminal);
-    master_ = Fd();
-    ::setenv("TERM", "xterm-256color", 1);
-    ::setenv("LC_ALL", "C.UTF-8", 1);
-    ::unsetenv("NO_COLOR");
-    ::_exit(body());
-  }
-  Child(const Child&) = delete;
-  Child& operator=(const Child&) = delete;
-  ~Child() {
-    if (pid_ > 0) ::kill(pid_, SIGKILL);
-    if (pid_ > 0) ::waitpid(pid_, nullptr, 0);
-  }
-
-  void resize(unsigned short rows, unsigned short columns) {
-    const winsize size{rows, columns, 0, 0};
-    ::ioctl(master_.get(), TIOCSWINSZ, &size);
-  }
-  void type(std::string_view keys) {
-    ASSERT_EQ(::write(master_.get(), keys.data(), keys.size()), static_cast<ssize_t>(keys.size()));
-  }
-  /// Reads until `part` was written; false when the child is gone, or silent, before.
-  bool wait_for(std::string_view part) {
-    while (output_.find(part, seen_) == std::string::npos) {
-      if (!read_some()) return false;
-    }
-    seen_ = output_.find(part, seen_) + part.size();
-    return true;
-  }
-  /// The status as waitpid() gives it, after all output.
-  int wait() {
-    while (read_some()) {
-    }
-    int status = -1;
-    ::waitpid(pid_, &status, 0);
-    pid_ = -1;
-    return status;
-  }
-  void hang_up() { master_ = Fd(); }
-  [[nodiscard]] bool modes_are_back() const {
-    termios now{};
-    ::tcgetattr(master_.get(), &now);
-    return now.c_lflag == before_.c_lflag && now.c_iflag == before_.c_iflag &&
-           now.c_oflag == before_.c_oflag;
-  }
-  [[nodiscard]] const std::string& output() const { return output_; }
-  [[nodiscard]] pid_t pid() const { return pid_; }
-  int wait_without_reading() {
-    int status = -1;
-    ::waitpid(pid_, &status, 0);
-    pid_ = -1;
-    return status;
-  }
-
- private:
-  bool read_some() {
-    pollfd ready{master_.get(), POLLIN, 0};
-    if (::poll(&ready, 1, kWaitMs) <= 0) return false;
-    char buffer[4096];
-    const ssize_t got = ::read(master_.get(), buffer, sizeof buffer);
-    if (got <= 0) return false;
-    output_.append(buffer, static_cast<std::size_t>(got));
-    return true;
-  }
-
-  Fd master_;
-  pid_t pid_ = -1;
-  termios before_{};
-  std::string output_;
-  std::size_t seen_ = 0;
-};
+using test::Child;
+using test::kLeaveScreen;
+using test::kWaitMs;
 
 std::unique_ptr<Tui> open_screen() {
   static World world;
@@ -247,6 +163,58 @@ TEST(TuiTerminal, Resize) {
   EXPECT_EQ(child.wait(), 0);
 }
 
+TEST(TuiTerminal, CtrlSIsAKeyLikeOthers) {
+  Child child([] { return run_screen(); });
+  ASSERT_TRUE(child.wait_for("Quit"));
+  child.type("\x13");
+  child.type("q");
+  EXPECT_EQ(child.wait_without_reading(), 0);
+  EXPECT_TRUE(child.modes_are_back()) << "also the flow control";
+}
+
+/// Output stopped from outside: pictures are left out, keys go on working, and the end is not held
+/// up.
+TEST(TuiTerminal, ATerminalThatTakesNoOutputHoldsUpNothing) {
+  Child child([] { return run_screen([](Tui& tui) { tui.tick(); }); });
+  ASSERT_TRUE(child.wait_for("Quit"));
+  child.stop_output();
+  child.type("jkjk");
+  child.type("q");
+  EXPECT_EQ(child.wait_without_reading(), 0);
+  EXPECT_TRUE(child.modes_are_back());
+}
+
+/// It stops in the midst of a picture that does not fit: the process waits, until it is told to
+/// end.
+TEST(TuiTerminal, AWriteThatHangsEndsWhenTheProcessIsToldToEnd) {
+  Child child([] {
+    sigset_t blocked;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGTERM);
+    ::sigprocmask(SIG_BLOCK, &blocked, nullptr);
+    auto terminal = Terminal::open({});
+    if (!terminal) return 9;
+    (*terminal)->draw(Canvas(24, 80, Charset::utf8), -1, -1);
+    char letter = 'a';
+    while (!(*terminal)->closed()) {
+      // Each cell another than before: more than any buffer takes, for nobody reads.
+      Canvas canvas(24, 80, Charset::utf8);
+      for (int row = 0; row < 24; ++row) canvas.put(row, 0, std::string(80, letter), Style::normal);
+      (*terminal)->draw(canvas, -1, -1);
+      letter = letter == 'z' ? 'a' : static_cast<char>(letter + 1);
+      sigset_t pending;
+      ::sigpending(&pending);
+      if (sigismember(&pending, SIGTERM) == 1) break;
+    }
+    return 5;
+  });
+  ASSERT_TRUE(child.wait_for("\x1b["));
+  child.signal(SIGTERM);
+  const int status = child.wait_without_reading();
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 5) << status;
+  EXPECT_TRUE(child.modes_are_back());
+}
+
 TEST(TuiTerminal, AClosedTerminalIsAReasonToQuit) {
   Child child([] { return run_screen(); });
   ASSERT_TRUE(child.wait_for("Quit"));
@@ -269,6 +237,125 @@ bool sets_colour(std::string_view output) {
   return false;
 }
 
+/// What a key was understood as, written after the screen was given back.
+int name_keys() {
+  auto terminal = Terminal::open({});
+  if (!terminal) return 9;
+  (*terminal)->draw(Canvas(24, 80, Charset::utf8), -1, -1);
+  std::string names;
+  for (;;) {
+    pollfd ready{(*terminal)->input_fd(), POLLIN, 0};
+    if (::poll(&ready, 1, kWaitMs) <= 0) return 8;
+    for (const Key& key : (*terminal)->read_keys()) {
+      if (key.code == KeyCode::character && key.value == U'q') {
+        terminal->reset();
+        std::printf("KEYS%s.\n", names.c_str());
+        std::fflush(stdout);
+        return 0;
+      }
+      names += " " + std::to_string(static_cast<int>(key.code));
+      if (key.code == KeyCode::mouse) {
+        names += "m" + std::to_string(static_cast<int>(key.mouse)) + "@" + std::to_string(key.row) +
+                 "," + std::to_string(key.column);
+      } else if (key.value != 0) {
+        names += "=" + std::to_string(static_cast<unsigned>(key.value));
+      }
+    }
+  }
+}
+
+std::string keys_of(const char* type, std::string_view typed) {
+  Child child([type] {
+    ::setenv("TERM", type, 1);
+    return name_keys();
+  });
+  if (!child.wait_for("\x1b[H") && !child.wait_for("\x1b[2J")) return "no screen";
+  child.type(typed);
+  child.type("q");
+  child.wait();
+  const std::size_t at = child.output().find("KEYS");
+  return at == std::string::npos
+             ? "nothing"
+             : child.output().substr(at + 4, child.output().find('.', at) - at - 4);
+}
+
+std::string name(KeyCode code, char32_t value = 0) {
+  std::string text = " " + std::to_string(static_cast<int>(code));
+  return value == 0 ? text : text + "=" + std::to_string(static_cast<unsigned>(value));
+}
+std::string name(Mouse mouse, int row, int column) {
+  return " " + std::to_string(static_cast<int>(KeyCode::mouse)) + "m" +
+         std::to_string(static_cast<int>(mouse)) + "@" + std::to_string(row) + "," +
+         std::to_string(column);
+}
+
+TEST(TuiTerminal, KeysOfEveryKindAreUnderstood) {
+  EXPECT_EQ(keys_of("xterm-256color", "\t\x1b[Z\x1b[2~\x1b[3~"),
+            name(KeyCode::character, U'\t') + name(KeyCode::character, kShiftTab) +
+                name(KeyCode::insert) + name(KeyCode::del));
+  std::string functions;
+  for (char32_t number = 1; number <= 12; ++number) functions += name(KeyCode::function, number);
+  const std::string from_five = "\x1b[15~\x1b[17~\x1b[18~\x1b[19~\x1b[20~\x1b[21~\x1b[23~\x1b[24~";
+  EXPECT_EQ(keys_of("xterm", "\x1bOP\x1bOQ\x1bOR\x1bOS" + from_five), functions);
+  EXPECT_EQ(keys_of("tmux-256color", "\x1bOP\x1bOQ\x1bOR\x1bOS" + from_five), functions);
+  EXPECT_EQ(keys_of("linux", "\x1b[[A\x1b[[B\x1b[[C\x1b[[D\x1b[[E\x1b[17~"),
+            functions.substr(0, functions.find(name(KeyCode::function, 7))));
+}
+
+TEST(TuiTerminal, TheMouseClicksAndTurns) {
+  EXPECT_EQ(keys_of("xterm-256color",
+                    "\x1b[<0;5;3M\x1b[<0;5;3m"       // click
+                    "\x1b[<0;5;3M\x1b[<0;5;3m"       // at once again
+                    "\x1b[<0;9;3M\x1b[<0;9;3m"       // elsewhere
+                    "\x1b[<64;300;20M\x1b[<65;1;1M"  // wheel, far to the right
+                    "\x1b[<2;1;1M\x1b[<2;1;1m"),     // the right button
+            name(Mouse::click, 2, 4) + name(Mouse::double_click, 2, 4) + name(Mouse::click, 2, 8) +
+                name(Mouse::wheel_up, 19, 299) + name(Mouse::wheel_down, 0, 0));
+  // The older way to tell it.
+  EXPECT_EQ(keys_of("screen", "\x1b[M %#\x1b[M#%#\x1b[M`%#\x1b[Ma%#"),
+            name(Mouse::click, 2, 4) + name(Mouse::wheel_up, 2, 4) + name(Mouse::wheel_down, 2, 4));
+}
+
+TEST(TuiClicks, ASecondOneSoonAndAtTheSamePlaceIsDouble) {
+  constexpr std::uint64_t kMs = 1'000'000;
+  Clicks clicks;
+  EXPECT_EQ(clicks.press(1, 1, 1000 * kMs), Mouse::click);
+  EXPECT_EQ(clicks.press(1, 1, 1300 * kMs), Mouse::double_click);
+  EXPECT_EQ(clicks.press(1, 1, 1400 * kMs), Mouse::click) << "the third is a first";
+  EXPECT_EQ(clicks.press(1, 2, 1500 * kMs), Mouse::click);
+  EXPECT_EQ(clicks.press(2, 2, 1600 * kMs), Mouse::click);
+  EXPECT_EQ(clicks.press(2, 2, 2100 * kMs), Mouse::click) << "too late";
+}
+
+TEST(TuiTerminal, TheMouseIsSwitchedOffHoweverItEnds) {
+  Child quits([] { return run_screen(); });
+  ASSERT_TRUE(quits.wait_for(test::kMouseOn));
+  ASSERT_TRUE(quits.wait_for("Quit"));
+  quits.type("q");
+  EXPECT_TRUE(quits.wait_for(test::kMouseOff));
+  quits.wait();
+  EXPECT_TRUE(quits.is_given_back());
+
+  Child crashes([] {
+    ::signal(SIGSEGV, SIG_DFL);
+    auto tui = open_screen();
+    ::raise(SIGSEGV);
+    return 0;
+  });
+  EXPECT_TRUE(crashes.wait_for("\x1b[?1006l\x1b[?1000l"));
+  crashes.wait();
+
+  Child none([] {
+    ::setenv("TERM", "vt100", 1);
+    return run_screen();
+  });
+  ASSERT_TRUE(none.wait_for("Quit"));
+  none.type("q");
+  none.wait();
+  EXPECT_EQ(none.output().find("\x1b[?1000"), std::string::npos);
+  EXPECT_EQ(none.output().find("\x1b[?1006"), std::string::npos);
+}
+
 TEST(TuiTerminal, NoColorMeansNone) {
   Child plain([] {
     ::setenv("NO_COLOR", "1", 1);
@@ -286,8 +373,64 @@ TEST(TuiTerminal, NoColorMeansNone) {
   EXPECT_TRUE(sets_colour(coloured.output()));
 }
 
+/// A terminal type that this machine need not have, compiled from one that every one has.
+bool make_sixteen_colours(const std::string& directory) {
+  const std::string command =
+      "printf 'lq-16color|xterm with 16 "
+      "colours,\\n\\tcolors#16,pairs#256,setab=\\\\E[%%?%%p1%%{8}%%<%%t4%%p1%%d"
+      "%%e10%%p1%%{8}%%-%%d%%;m,setaf=\\\\E[%%?%%p1%%{8}%%<%%t3%%p1%%d%%e9%%p1%%{8}%%-%%d%%;m,use="
+      "xterm,\\n' | "
+      "tic -x -o '" +
+      directory + "' - 2>/dev/null";
+  return std::system(command.c_str()) == 0;
+}
+
+TEST(TuiTerminal, SixteenColours) {
+  test::TempDir directory;
+  const std::string path = directory.file("terminfo");
+  if (!make_sixteen_colours(path)) GTEST_SKIP() << "no tic here";
+  Child child([&path] {
+    ::setenv("TERMINFO", path.c_str(), 1);
+    ::setenv("TERM", "lq-16color", 1);
+    return run_screen();
+  });
+  ASSERT_TRUE(child.wait_for("Quit"));
+  child.type("jj");
+  child.type("q");
+  EXPECT_EQ(child.wait(), 0);
+  EXPECT_TRUE(child.modes_are_back());
+  EXPECT_NE(child.output().find("\x1b[91m"), std::string::npos) << "bad is bright red";
+  EXPECT_EQ(child.output().find("\x1b[38;5"), std::string::npos);
+}
+
+TEST(TuiTerminal, ColoursByTheNumberThatThereAre) {
+  const auto shown = [](const char* type) {
+    Child child([type] {
+      ::setenv("TERM", type, 1);
+      return run_screen();
+    });
+    EXPECT_TRUE(child.wait_for("Quit")) << type;
+    child.type("q");
+    child.wait();
+    return child.output();
+  };
+  for (const char* type : {"xterm", "linux", "screen"}) {
+    const std::string eight = shown(type);
+    EXPECT_TRUE(sets_colour(eight)) << type;
+    EXPECT_EQ(eight.find("\x1b[38;5"), std::string::npos) << type;
+    EXPECT_EQ(eight.find("\x1b[9"), std::string::npos) << type;
+  }
+  for (const char* type : {"xterm-256color", "tmux-256color"}) {
+    const std::string many = shown(type);
+    EXPECT_NE(many.find("\x1b[38;5;244m"), std::string::npos) << type << ": dim";
+    EXPECT_NE(many.find("48;5;24m"), std::string::npos) << type << ": the selected row";
+  }
+  EXPECT_FALSE(sets_colour(shown("vt100")));
+}
+
 TEST(TuiTerminal, TerminalsOfManyKindsWork) {
-  for (const char* type : {"xterm", "vt100", "linux", "screen", "tmux-256color"}) {
+  for (const char* type :
+       {"xterm", "xterm-256color", "vt100", "linux", "screen", "tmux-256color"}) {
     Child child([type] {
       ::setenv("TERM", type, 1);
       return run_screen();
@@ -350,6 +493,30 @@ TEST(TuiTerminal, UnusableTerminalsAreRefusedInASentence) {
     return said ? 3 : 1;
   });
   EXPECT_EQ(WEXITSTATUS(none.wait()), 3);
+}
+
+TEST(TuiTerminal, ATerminalOfNoSizeOrTypeIsNoProblem) {
+  Child sizeless([] {
+    const winsize none{};
+    ::ioctl(1, TIOCSWINSZ, &none);
+    return run_screen([](Tui& tui) { tui.on_resize(); });
+  });
+  EXPECT_TRUE(sizeless.wait_for("Quit"));
+  sizeless.type("j");
+  sizeless.type("q");
+  EXPECT_EQ(sizeless.wait(), 0);
+
+  Child typeless([] {
+    ::unsetenv("TERM");
+    auto tui = Tui::open({});
+    if (tui) return 0;
+    std::printf("%s\n", tui.error().message.c_str());
+    std::fflush(stdout);
+    return 3;
+  });
+  EXPECT_TRUE(typeless.wait_for("set TERM")) << typeless.output();
+  EXPECT_EQ(WEXITSTATUS(typeless.wait()), 3);
+  EXPECT_TRUE(typeless.modes_are_back());
 }
 
 TEST(TuiTerminal, AWrongFilterIsRefusedBeforeTheTerminalIsTouched) {

@@ -19,6 +19,7 @@
 #include "model/fields.h"
 #include "util/fd.h"
 #include "util/text.h"
+#include "view/tui/columns.h"
 
 namespace listenq::tui {
 namespace {
@@ -71,7 +72,7 @@ void read_switch(std::string_view value, bool& target) {
 void read_columns(std::string_view value, std::vector<std::string>& columns) {
   for (const std::string_view id : split(value, ',')) {
     const bool again = std::find(columns.begin(), columns.end(), id) != columns.end();
-    if (find_field(id) != nullptr && !again) columns.emplace_back(id);
+    if (find_column(id) && !again) columns.emplace_back(id);
   }
 }
 

@@ -12,7 +12,7 @@
 namespace listenq::tui {
 
 struct Settings {
-  std::vector<std::string> columns;  ///< ids of fields; empty: those that fit
+  std::vector<std::string> columns;  ///< as find_column() knows them; empty: those that fit
   std::string sort;                  ///< as --sort; empty: trouble first
   bool hide_idle = false;
   bool counters = false;
