@@ -52,6 +52,7 @@ class Child {
     ::setenv("TERM", "xterm-256color", 1);
     ::setenv("LC_ALL", "C.UTF-8", 1);
     ::unsetenv("NO_COLOR");
+    ::setenv("XDG_CONFIG_HOME", "/nonexistent", 1);  // no settings of the one who runs the tests
     ::unsetenv("COLORTERM");
     ::unsetenv("LINES");
     ::unsetenv("COLUMNS");

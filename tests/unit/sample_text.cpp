@@ -194,8 +194,8 @@ void add_owners(std::string& out, const OwnerTable& owners) {
 
 std::string sample_text(const Sample& sample) {
   const auto& [wall_ns, monotonic_ns, host, kernel, backend, listeners, namespaces, owners,
-               counting, counts, closed, nics, self] = sample;
-  const auto& [sample_ns, cpu_ns, memory_bytes, connection_hash_walks, lost] = self;
+               counting, counts, closed, nics, close_ups, self] = sample;
+  const auto& [sample_ns, cpu_ns, memory_bytes, connection_hash_walks, lost, programs, maps] = self;
   std::string out = "sample";
   add(out, "wall_ns", wall_ns);
   add(out, "monotonic_ns", monotonic_ns);

@@ -24,11 +24,6 @@ namespace fs = std::filesystem;
 Settings some() {
   Settings settings;
   settings.columns = {"port", "accepts", "accept_queue_fill"};
-  settings.sort = "accepts:asc";
-  settings.hide_idle = true;
-  settings.counters = true;
-  settings.wide = true;
-  settings.tree = "netns";
   return settings;
 }
 
@@ -85,13 +80,9 @@ TEST_F(TuiSettings, AreTheUsersAlone) {
 }
 
 TEST_F(TuiSettings, UnknownKeysAndValuesArePassedOver) {
-  write(
-      "# by "
-      "hand\n\ncolumns=port,no_such_field,port,accepts\nsort=no_such_field\nhide_idle=perhaps\n"
-      "wide=yes\r\nnew_key=1\ntree=../../x\n");
+  write("# by hand\n\ncolumns=port,no_such_field,port,accepts\r\nnew_key=1\n");
   Settings expected;
   expected.columns = {"port", "accepts"};
-  expected.wide = true;
   EXPECT_EQ(loaded(), expected);
 }
 
@@ -119,14 +110,14 @@ TEST_F(TuiSettings, APipeInItsPlaceDoesNotHoldUpTheStart) {
 
 TEST_F(TuiSettings, ALinkIsReplacedAndNotWrittenThrough) {
   const std::string other = temp_.file("other");
-  std::ofstream(other) << "wide=yes\n";
+  std::ofstream(other) << "columns=port\n";
   fs::create_directories(directory());
   fs::create_symlink(other, file());
-  EXPECT_TRUE(loaded().wide);
+  EXPECT_EQ(loaded().columns, std::vector<std::string>{"port"});
   ASSERT_TRUE(save_settings(directory(), some()));
   EXPECT_FALSE(fs::is_symlink(file()));
   std::ifstream in(other);
-  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(in), {}), "wide=yes\n");
+  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(in), {}), "columns=port\n");
 }
 
 TEST_F(TuiSettings, WhereNoneCanBeSavedIsSaid) {

@@ -65,10 +65,6 @@ Result<std::optional<std::string>> read_whole(const std::string& path) {
   return text;
 }
 
-void read_switch(std::string_view value, bool& target) {
-  if (value == "yes" || value == "no") target = value == "yes";
-}
-
 void read_columns(std::string_view value, std::vector<std::string>& columns) {
   for (const std::string_view id : split(value, ',')) {
     const bool again = std::find(columns.begin(), columns.end(), id) != columns.end();
@@ -76,36 +72,8 @@ void read_columns(std::string_view value, std::vector<std::string>& columns) {
   }
 }
 
-/// A name as the screen gives its trees; which there are is the screen's to know.
-bool is_name(std::string_view value) {
-  return std::all_of(value.begin(), value.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-  });
-}
-
-void read_line(std::string_view key, std::string_view value, Settings& settings) {
-  if (key == "columns") {
-    settings.columns.clear();
-    read_columns(value, settings.columns);
-  } else if (key == "sort") {
-    settings.sort = !value.empty() && parse_sort(value) ? value : std::string_view();
-  } else if (key == "hide_idle") {
-    read_switch(value, settings.hide_idle);
-  } else if (key == "counters") {
-    read_switch(value, settings.counters);
-  } else if (key == "wide") {
-    read_switch(value, settings.wide);
-  } else if (key == "tree" && is_name(value)) {
-    settings.tree = value;
-  }
-}
-
 std::string text_of(const Settings& settings) {
-  const auto yes_no = [](bool on) { return on ? "yes" : "no"; };
-  return fmt::format("{}\ncolumns={}\nsort={}\nhide_idle={}\ncounters={}\nwide={}\ntree={}\n",
-                     kTitle, fmt::join(settings.columns, ","), settings.sort,
-                     yes_no(settings.hide_idle), yes_no(settings.counters), yes_no(settings.wide),
-                     settings.tree);
+  return fmt::format("{}\ncolumns={}\n", kTitle, fmt::join(settings.columns, ","));
 }
 
 bool write_whole(int fd, std::string_view text) {
@@ -169,7 +137,9 @@ Result<Settings> load_settings(const std::string& directory) {
     }
     std::string_view value = line.substr(equals + 1);
     if (value.ends_with('\r')) value.remove_suffix(1);
-    read_line(line.substr(0, equals), value, settings);
+    if (line.substr(0, equals) != "columns") continue;
+    settings.columns.clear();
+    read_columns(value, settings.columns);
   }
   return settings;
 }

@@ -11,13 +11,10 @@
 
 namespace listenq::tui {
 
+/// Only the columns: a screen opened in an emergency shows what it always shows, the worst on top and
+/// nothing hidden.
 struct Settings {
   std::vector<std::string> columns;  ///< as find_column() knows them; empty: those that fit
-  std::string sort;                  ///< as --sort; empty: trouble first
-  bool hide_idle = false;
-  bool counters = false;
-  bool wide = false;
-  std::string tree;  ///< what rows are gathered by; empty: nothing
   bool operator==(const Settings&) const = default;
 };
 

@@ -5,8 +5,38 @@
 
 #include "util/clock.h"
 #include "view/tui/pages.h"
+#include "view/tui/settings.h"
 
 namespace listenq::tui {
+
+namespace {
+
+/// Columns from the command line go before those that were saved; what is wrong with these is said
+/// on the screen.
+void take_settings(ScreenState& state) {
+  const auto settings = load_settings(settings_directory());
+  if (!settings) {
+    state.message = settings.error().message;
+    return;
+  }
+  if (!state.columns.empty()) return;
+  for (const std::string& id : settings->columns) {
+    if (const auto column = find_column(id)) state.columns.push_back(*column);
+  }
+}
+
+/// Once the page that chooses them is left.
+void save_columns(ScreenState& state) {
+  if (!state.columns_changed || state.page() == Page::columns) return;
+  state.columns_changed = false;
+  Settings settings;
+  for (const ColumnChoice& column : state.columns) settings.columns.emplace_back(column_id(column));
+  if (auto saved = save_settings(settings_directory(), settings); !saved) {
+    state.message = saved.error().message;
+  }
+}
+
+}  // namespace
 
 Result<std::unique_ptr<Tui>> Tui::open(TuiOptions options) {
   ScreenState state;
@@ -18,6 +48,7 @@ Result<std::unique_ptr<Tui>> Tui::open(TuiOptions options) {
   for (const Field* field : options.columns) {
     state.columns.push_back(*find_column(field->id));
   }
+  take_settings(state);
   state.interval_seconds = options.interval_seconds;
   auto terminal = Terminal::open({.ascii = options.ascii});
   if (!terminal) return tl::unexpected<Error>(terminal.error());
@@ -50,6 +81,7 @@ TuiAction Tui::on_input() {
     const KeyResult result = handle_key(state_, key);
     action.quit = action.quit || result.quit;
     if (result.interval_seconds) action.interval_seconds = result.interval_seconds;
+    save_columns(state_);
     if (result.playback) action.playback.push_back(*result.playback);
     if (result.repaint) terminal_->repaint();
   }
