@@ -241,7 +241,8 @@ TEST(TuiDetail, ManyInterfacesEndInACount) {
 TEST(TuiDetail, TheTableNamesTheLossOfTheSelectedListener) {
   FilteredWorld world;
   ScreenState state = showing(world.later(6240, 9360), 24, 80);
-  EXPECT_TRUE(has(drawn(state), "\n! 3,120 of 9,360 SYNs seen at the interface never reached the"))
+  EXPECT_TRUE(
+      has(drawn(state), "\n! LOSING since 14:13:20 or before: 3,120 lost before TCP, look at"))
       << drawn(state);
   handle_key(state, kRight);
   EXPECT_FALSE(has(drawn(state), "3,120"));

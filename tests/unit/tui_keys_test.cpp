@@ -379,14 +379,19 @@ TEST_F(TuiKeys, AnyKeysInAnyOrderLeaveAScreen) {
   std::uint32_t random = 12345;
   const auto next = [&] { return random = random * 1664525U + 1013904223U; };
   const std::string letters =
-      "hjkgGnN/fzZI<>+- ?q\x0c\x15"
+      "hjkgGnN/fzZI<>+- ?q\x0c\x15tcbwext.,[]@a"
       "aport==1";
   for (int i = 0; i < 5000; ++i) {
-    Key key{static_cast<KeyCode>(next() / 65536U % 14U), 0};
+    Key key{static_cast<KeyCode>(next() / 65536U % 16U), 0};
     if (key.code == KeyCode::character) {
       key.value = static_cast<char32_t>(letters[next() / 65536U % letters.size()]);
     } else if (key.code == KeyCode::function) {
       key.value = next() / 65536U % 13U;
+    }
+    if (key.code == KeyCode::mouse) {
+      key.mouse = static_cast<Mouse>(next() / 65536U % 4U);
+      key.row = static_cast<int>(next() / 65536U % 70U);
+      key.column = static_cast<int>(next() / 65536U % 160U);
     }
     handle_key(state, key);
     if (i % 50 == 0) {
@@ -394,7 +399,7 @@ TEST_F(TuiKeys, AnyKeysInAnyOrderLeaveAScreen) {
                static_cast<int>(next() / 65536U % 150U));
     }
     if (i % 100 == 0) show(state, world.snapshot(), static_cast<std::uint64_t>(i) * kSecond);
-    ASSERT_TRUE(state.rows.empty() || state.cursor < state.rows.size());
+    ASSERT_TRUE(state.line_count() == 0 || state.cursor < state.line_count());
     const std::string text = drawn(state);
     ASSERT_EQ(std::count(text.begin(), text.end(), '\n'), state.height);
   }

@@ -133,8 +133,9 @@ std::string since_text(const Episode& episode, const Sample& sample) {
   const double age = sample.wall_ns > episode.start_wall_ns
                          ? static_cast<double>(sample.wall_ns - episode.start_wall_ns) / 1e9
                          : 0;
-  return fmt::format("since {}{} ({})", clock_text(episode.start_wall_ns),
-                     episode.may_be_older ? " or before" : "", duration_text(age));
+  const std::string start = clock_text(episode.start_wall_ns);
+  if (episode.may_be_older) return fmt::format("since {} or before", start);
+  return fmt::format("since {} ({})", start, duration_text(age));
 }
 
 /// At which steps, the most first: "1,680 refused at the ACK, 83 at the SYN".
@@ -169,7 +170,13 @@ std::string cause_text(const ListenerRow& row, const Episode& episode) {
                                    row.raw->accept_queue_limit);
     const auto accepts = per_second(row, Counter::accepts);
     if (accepts && *accepts <= 0) text += ", NOBODY ACCEPTS";
+    if (row.raw->oldest_wait_ns && row.raw->accept_queue_len > 0) {
+      text += fmt::format(", the first waits for {}", field_text("oldest_wait_seconds", row));
+    }
     return text;
+  }
+  if (episode.lost_before_tcp > episode.lost_at_syn + episode.lost_at_ack) {
+    return "look at nftables/iptables rules, conntrack, rp_filter, softnet";
   }
   if (row.syn_queue_fill.value_or(0) >= 1.0) return "SYN queue full";
   return row.accept_queue_fill >= 1.0 ? "accept queue full" : "";

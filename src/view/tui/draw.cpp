@@ -176,7 +176,10 @@ void draw_list(Canvas& canvas, const ScreenState& state) {
   for (const ListPage::Column& column : list.columns) titles.push_back(column.title);
   draw_cells(canvas, row++, list, widths, titles, Style::strong);
   if (list.rows.empty()) canvas.put(row, 2, list.when_empty, Style::dim);
-  for (std::size_t i = open.scroll; i < list.rows.size() && row < canvas.rows() - 1; ++i, ++row) {
+  const auto window = static_cast<std::size_t>(std::max(canvas.rows() - 1 - row, 0));
+  const std::size_t most = list.rows.size() > window ? list.rows.size() - window : 0;
+  for (std::size_t i = std::min(open.scroll, most); i < list.rows.size() && row < canvas.rows() - 1;
+       ++i, ++row) {
     draw_cells(canvas, row, list, widths, list.rows[i].cells, list.rows[i].style);
     if (list.rows[i].style == Style::bad) canvas.put(row, 0, "!", Style::bad);
     if (has_cursor(open.page) && i == open.cursor) canvas.select_row(row);
@@ -188,8 +191,12 @@ void draw_help(Canvas& canvas, const ScreenState& state) {
   const int page = canvas.rows() - 2;
   canvas.fill(0, 0, canvas.columns(), Style::title);
   canvas.put(0, 0, "listenq-top: help", Style::title);
+  // A window that grew needs no blank lines below.
+  const auto window = static_cast<std::size_t>(std::max(page, 0));
+  const std::size_t most = lines.size() > window ? lines.size() - window : 0;
+  const std::size_t scroll = std::min(state.pages.back().scroll, most);
   for (int i = 0; i < page; ++i) {
-    const std::size_t index = state.pages.back().scroll + static_cast<std::size_t>(i);
+    const std::size_t index = scroll + static_cast<std::size_t>(i);
     if (index >= lines.size()) break;
     const HelpLine& line = lines[index];
     const bool heading = line.key.empty() && line.style == Style::strong;

@@ -356,14 +356,17 @@ void next_listener(ScreenState& state, bool up) {
   if (count == 0) return;
   std::size_t at = std::min(state.cursor, count - 1);
   const std::size_t end = up ? 0 : count - 1;
-  while (at != end) {
+  // One that is gone from the table left its place to another: that one comes first.
+  const ListenerRow* const here = state.line(at).row;
+  bool found = here != nullptr && !(id_of(*here->raw) == *state.detail);
+  while (!found && at != end) {
     at = up ? at - 1 : at + 1;
-    if (state.line(at).row == nullptr) continue;
-    move_to(state, at);
-    state.detail = state.selected;
-    state.pages.back() = {Page::detail};
-    return;
+    found = state.line(at).row != nullptr;
   }
+  if (!found) return;
+  move_to(state, at);
+  state.detail = state.selected;
+  state.pages.back() = {Page::detail};
 }
 
 /// What Enter opens on a page; false: nothing.
