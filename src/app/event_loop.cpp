@@ -111,8 +111,7 @@ bool stop_self() {
   sigset_t only;
   sigemptyset(&only);
   sigaddset(&only, SIGTSTP);
-  // ncurses has a handler of its own, which would draw. SIGTSTP is blocked here; unblocked and at
-  // its default action it stops the process just now.
+  // SIGTSTP is blocked here; unblocked and at its default action it stops the process just now.
   struct sigaction usual {};
   struct sigaction before {};
   usual.sa_handler = SIG_DFL;

@@ -15,6 +15,7 @@
 
 #include <array>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <functional>
 #include <string>
@@ -28,8 +29,8 @@ inline constexpr const char* kLeaveScreen = "\x1b[?1049l";  // rmcup of xterm
 inline constexpr const char* kEnterScreen = "\x1b[?1049h";
 inline constexpr const char* kHideCursor = "\x1b[?25l";
 inline constexpr const char* kShowCursor = "\x1b[?25h";
-inline constexpr const char* kMouseOn = "\x1b[?1006;1000h";
-inline constexpr const char* kMouseOff = "\x1b[?1006;1000l";
+inline constexpr const char* kMouseOn = "\x1b[?1000h\x1b[?1006h";
+inline constexpr const char* kMouseOff = "\x1b[?1006l\x1b[?1000l";
 inline constexpr int kWaitMs = 10000;  // for what comes at once, or never
 
 class Child {
@@ -96,22 +97,19 @@ class Child {
   }
   void hang_up() { master_ = Fd(); }
   void signal(int number) const { ::kill(pid_, number); }
-  /// True once it is stopped.
-  [[nodiscard]] bool wait_stopped() const {
-    siginfo_t info{};
-    return await_state(WSTOPPED, info) && info.si_code == CLD_STOPPED;
-  }
-  [[nodiscard]] bool wait_continued() const {
-    siginfo_t info{};
-    return await_state(WCONTINUED, info) && info.si_code == CLD_CONTINUED;
-  }
-  /// All that it has drawn so far has been read, and it waits for keys again.
-  void drain() {
+  /// Reads until it draws no more.
+  void settle() {
+    constexpr int kSilentMs = 200;
     pollfd ready{master_.get(), POLLIN, 0};
-    while (::poll(&ready, 1, 0) > 0 && read_some()) {
+    while (::poll(&ready, 1, kSilentMs) > 0 && read_some()) {
     }
   }
   void forget_output() { seen_ = output_.size(); }
+  /// Of run_as_job().
+  [[nodiscard]] pid_t job() const {
+    const std::size_t at = output_.find("JOB ");
+    return at == std::string::npos ? -1 : std::atoi(output_.c_str() + at + 4);
+  }
   [[nodiscard]] std::string_view unseen() const { return std::string_view(output_).substr(seen_); }
   /// The terminal as the shell finds it.
   [[nodiscard]] bool is_given_back() const {
@@ -149,22 +147,49 @@ class Child {
     output_.append(buffer.data(), static_cast<std::size_t>(got));
     return true;
   }
-  /// The output goes on being read, so that the process is not held up by it.
-  bool await_state(int states, siginfo_t& info) const {
-    for (int i = 0; i < kWaitMs / 5; ++i) {
-      info = {};
-      if (::waitid(P_PID, static_cast<id_t>(pid_), &info, states | WNOHANG) != 0) return false;
-      if (info.si_pid != 0) return true;
-      ::poll(nullptr, 0, 5);
-    }
-    return false;
-  }
-
   Fd master_;
   pid_t pid_ = -1;
   termios before_{};
   std::string output_;
   std::size_t seen_ = 0;
 };
+
+/// A shell with job control in small, for Child: runs `body` as its job in the foreground, says
+/// "JOB <pid>" before, and "STOPPED" each time it stops. SIGUSR1 brings the job to the foreground,
+/// SIGUSR2 lets it go on in the background. Ends as the job does.
+inline int run_as_job(const std::function<int()>& body) {
+  sigset_t orders;
+  sigset_t usual;
+  sigemptyset(&orders);
+  for (const int number : {SIGUSR1, SIGUSR2, SIGCHLD}) sigaddset(&orders, number);
+  ::sigprocmask(SIG_BLOCK, &orders, &usual);
+  ::signal(SIGTTOU, SIG_IGN);
+  termios own{};
+  ::tcgetattr(0, &own);
+  const pid_t job = ::fork();
+  ::setpgid(job, job);
+  if (job == 0) {
+    ::tcsetpgrp(0, ::getpid());
+    ::signal(SIGTTOU, SIG_DFL);
+    ::sigprocmask(SIG_SETMASK, &usual, nullptr);
+    std::printf("JOB %d\r\n", ::getpid());
+    std::fflush(stdout);
+    ::_exit(body());
+  }
+  for (;;) {
+    int number = 0;
+    ::sigwait(&orders, &number);
+    if (number == SIGUSR1) ::tcsetpgrp(0, job);
+    if (number == SIGUSR1 || number == SIGUSR2) ::kill(-job, SIGCONT);
+    int status = 0;
+    while (::waitpid(job, &status, WUNTRACED | WNOHANG) == job) {
+      ::tcsetpgrp(0, ::getpgrp());
+      ::tcsetattr(0, TCSADRAIN, &own);
+      if (!WIFSTOPPED(status)) return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+      std::printf("STOPPED\r\n");
+      std::fflush(stdout);
+    }
+  }
+}
 
 }  // namespace listenq::test

@@ -104,75 +104,117 @@ TEST_F(ScreenRun, IsResizedAgainAndAgain) {
   }
   child_->resize(30, 100);
   child_->signal(SIGWINCH);
+  child_->type("+");
   child_->type("\x0c");  // Ctrl-L: all of it
-  child_->drain();
-  ASSERT_TRUE(child_->wait_for("\x1b[30;"));
+  ASSERT_TRUE(child_->wait_for("\x1b[30d") || child_->wait_for("\x1b[30;"));
   child_->type("q");
   expect_sane_end(0);
 }
 
-TEST_F(ScreenRun, IsStoppedAndContinued) {
-  start();
+class ScreenJob : public testing::Test {
+ protected:
+  ScreenJob() : child_([] { return run_as_job(replay(recording("overflow"))); }) {}
+  void SetUp() override { ASSERT_TRUE(child_.wait_for("Quit")); }
+
+  void to_foreground() const { child_.signal(SIGUSR1); }
+  void to_background() const { child_.signal(SIGUSR2); }
+  void kill_job(int number) const { ::kill(child_.job(), number); }
+  void expect_sane_end() {
+    EXPECT_EQ(child_.wait(), 0) << child_.output();
+    EXPECT_TRUE(child_.is_given_back());
+  }
+
+  Child child_;
+};
+
+TEST_F(ScreenJob, IsStoppedAndContinued) {
   for (const bool by_key : {true, false}) {
     if (by_key) {
-      child_->type("\x1a");
+      child_.type("\x1a");
     } else {
-      child_->signal(SIGTSTP);
+      kill_job(SIGTSTP);
     }
-    ASSERT_TRUE(child_->wait_stopped());
-    child_->drain();
-    EXPECT_TRUE(child_->is_given_back());
-    child_->resize(by_key ? 40 : 24, 80);
-    child_->forget_output();
-    child_->signal(SIGCONT);
-    ASSERT_TRUE(child_->wait_for(kEnterScreen));
-    ASSERT_TRUE(child_->wait_for(kMouseOn));
-    ASSERT_TRUE(child_->wait_for("nginx")) << "all of the screen again";
-    EXPECT_FALSE(child_->modes_are_back());
+    ASSERT_TRUE(child_.wait_for("STOPPED"));
+    EXPECT_TRUE(child_.is_given_back());
+    to_foreground();
+    ASSERT_TRUE(child_.wait_for(kMouseOn));
+    ASSERT_TRUE(child_.wait_for(kEnterScreen));
+    ASSERT_TRUE(child_.wait_for("nginx")) << "all of the screen again";
+    EXPECT_FALSE(child_.modes_are_back());
   }
-  child_->type("q");
-  expect_sane_end(0);
+  child_.type("q");
+  expect_sane_end();
 }
 
-TEST_F(ScreenRun, IsStoppedWhileALineIsEdited) {
-  start();
-  child_->type("/");
-  ASSERT_TRUE(child_->wait_for(kShowCursor));
-  child_->type("zebra");
-  ASSERT_TRUE(child_->wait_for("zebra"));
-  child_->type("\x1a");
-  ASSERT_TRUE(child_->wait_stopped());
-  child_->drain();
-  EXPECT_TRUE(child_->modes_are_back());
-  child_->forget_output();
-  child_->signal(SIGCONT);
-  EXPECT_TRUE(child_->wait_for("zebra")) << "what was typed is still there";
-  child_->type("\x1b");
-  child_->type("q");
-  expect_sane_end(0);
+TEST_F(ScreenJob, IsResizedWhileStopped) {
+  child_.type("\x1a");
+  ASSERT_TRUE(child_.wait_for("STOPPED"));
+  child_.resize(5, 20);
+  to_foreground();
+  ASSERT_TRUE(child_.wait_for("need 40x6"));
+  child_.resize(40, 120);
+  ASSERT_TRUE(child_.wait_for("nginx"));
+  child_.type("q");
+  expect_sane_end();
 }
 
-TEST_F(ScreenRun, EndsWhileItIsStopped) {
-  start();
-  child_->type("\x1a");
-  ASSERT_TRUE(child_->wait_stopped());
-  child_->signal(SIGTERM);
-  child_->signal(SIGCONT);
-  expect_sane_end(0);
+TEST_F(ScreenJob, IsStoppedWhileALineIsEdited) {
+  child_.type("/");
+  ASSERT_TRUE(child_.wait_for(kShowCursor));
+  child_.type("zebra");
+  ASSERT_TRUE(child_.wait_for("ebra"));
+  child_.type("\x1a");
+  ASSERT_TRUE(child_.wait_for("STOPPED"));
+  EXPECT_TRUE(child_.modes_are_back());
+  to_foreground();
+  EXPECT_TRUE(child_.wait_for("zebra")) << "what was typed is still there";
+  child_.type("\x03");
+  expect_sane_end();
 }
 
-/// kill -STOP: nothing can be given back; then somebody else's output is on the screen.
-TEST_F(ScreenRun, DrawsAnewAfterStopAndCont) {
-  start();
-  child_->signal(SIGSTOP);
-  ASSERT_TRUE(child_->wait_stopped());
-  child_->drain();
-  child_->forget_output();
-  child_->signal(SIGCONT);
-  ASSERT_TRUE(child_->wait_for("nginx"));
-  EXPECT_FALSE(child_->modes_are_back());
-  child_->type("q");
-  expect_sane_end(0);
+/// There the terminal is the shell's: it stops again, until it is brought to the front.
+TEST_F(ScreenJob, ContinuedInTheBackgroundItTouchesNothing) {
+  child_.type("\x1a");
+  ASSERT_TRUE(child_.wait_for("STOPPED"));
+  for (int i = 0; i < 3; ++i) {
+    to_background();
+    ASSERT_TRUE(child_.wait_for("STOPPED"));
+    EXPECT_TRUE(child_.is_given_back());
+  }
+  to_foreground();
+  ASSERT_TRUE(child_.wait_for("nginx"));
+  child_.type("q");
+  expect_sane_end();
+}
+
+TEST_F(ScreenJob, EndsWhileItIsStopped) {
+  child_.type("\x1a");
+  ASSERT_TRUE(child_.wait_for("STOPPED"));
+  kill_job(SIGTERM);
+  to_background();
+  expect_sane_end();
+}
+
+/// kill -STOP: nothing can be given back before.
+TEST_F(ScreenJob, DrawsAnewAfterStopAndCont) {
+  kill_job(SIGSTOP);
+  ASSERT_TRUE(child_.wait_for("STOPPED"));
+  EXPECT_TRUE(child_.modes_are_back()) << "by the shell";
+  to_foreground();
+  ASSERT_TRUE(child_.wait_for("nginx"));
+  EXPECT_FALSE(child_.modes_are_back());
+  child_.type("q");
+  expect_sane_end();
+}
+
+TEST_F(ScreenJob, AfterStopItEndsInTheBackgroundToo) {
+  kill_job(SIGSTOP);
+  ASSERT_TRUE(child_.wait_for("STOPPED"));
+  to_background();
+  ASSERT_TRUE(child_.wait_for("STOPPED")) << "it can't draw there";
+  kill_job(SIGTERM);
+  to_background();
+  expect_sane_end();
 }
 
 TEST_F(ScreenRun, EndsWithItsTerminal) {
@@ -195,6 +237,7 @@ TEST_F(ScreenRun, EndsWithItsTerminalWhereSighupIsIgnored) {
 TEST_F(ScreenRun, StoppedOutputDoesNotHoldUpTheEnd) {
   for (const bool by_key : {true, false}) {
     start();
+    child_->settle();
     child_->stop_output();
     if (by_key) {
       child_->type("q");

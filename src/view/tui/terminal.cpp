@@ -68,8 +68,15 @@ std::string leaving_bytes() {
   return bytes;
 }
 
-/// The modes that ncurses switches on for a mouse of xterm's kind, off.
-constexpr std::string_view kMouseOff = "\x1b[?1006l\x1b[?1000l";
+/// Presses, releases and the wheel; in decimal numbers where the terminal can (1006).
+constexpr const char* kMouseOn = "\x1b[?1000h\x1b[?1006h";
+constexpr const char* kMouseOff = "\x1b[?1006l\x1b[?1000l";
+/// Key codes of our own for the two ways that a terminal begins to tell of its mouse.
+constexpr int kMouseDecimal = KEY_MAX + 1;
+constexpr int kMouseBytes = KEY_MAX + 2;
+
+/// For what belongs to a key that has begun; what comes later is another key.
+constexpr int kRestOfSequenceMs = 25;
 
 constexpr short pair_of(Style style, bool selected) {
   return static_cast<short>(static_cast<int>(style) * 2 + (selected ? 2 : 1));
@@ -87,6 +94,7 @@ struct Terminal::Handles {
   std::string leaving;  ///< bytes that give the screen back
   Depth depth = Depth::none;
   bool can_dim = false;
+  bool mouse = false;
   bool suspended = false;  ///< it is somebody else's now
 
   Handles() = default;
@@ -107,6 +115,11 @@ struct Terminal::Handles {
     return foreground > 0 && foreground != ::getpgrp();
   }
 
+  /// Past ncurses, which holds nothing back between two pictures. What fails here, fails.
+  void send(std::string_view bytes) const {
+    [[maybe_unused]] const ssize_t sent = ::write(::fileno(output), bytes.data(), bytes.size());
+  }
+
   void give_back() {
     if (suspended) return;
     suspended = true;
@@ -119,13 +132,13 @@ struct Terminal::Handles {
       sigaddset(&output_stop, SIGTTOU);
       ::sigprocmask(SIG_BLOCK, &output_stop, &mask);
       const OutputGuard guard(::fileno(output), OutputGuard::For::closing);
-      [[maybe_unused]] const ssize_t sent =
-          ::write(::fileno(output), leaving.data(), leaving.size());
+      send(leaving);
       ::sigprocmask(SIG_SETMASK, &mask, nullptr);
       return;
     }
     {
       const OutputGuard guard(::fileno(output), OutputGuard::For::closing);
+      if (mouse) send(kMouseOff);
       ::endwin();
     }
     if (OutputGuard::gave_up()) restore_stuck(spare.get(), before, leaving);
@@ -144,6 +157,25 @@ FILE* terminal_stream(int fd, const char* mode) {
   if (stream == nullptr) ::close(own);
   return stream;
 }
+
+extern "C" void handle_nothing(int /*signal*/) {}
+
+/// While one exists, SIGTSTP has a handler.
+class HandledStop {
+ public:
+  HandledStop() {
+    struct sigaction action {};
+    action.sa_handler = handle_nothing;
+    sigemptyset(&action.sa_mask);
+    ::sigaction(SIGTSTP, &action, &before_);
+  }
+  HandledStop(const HandledStop&) = delete;
+  HandledStop& operator=(const HandledStop&) = delete;
+  ~HandledStop() { ::sigaction(SIGTSTP, &before_, nullptr); }
+
+ private:
+  struct sigaction before_ {};
+};
 
 Charset charset_of_locale() {
   ::setlocale(LC_CTYPE, "");
@@ -167,7 +199,12 @@ Result<std::unique_ptr<Terminal>> Terminal::open(const TerminalOptions& options)
   }
   const Charset charset = charset_of_locale();
   const char* type = std::getenv("TERM");
-  handles->screen = ::newterm(nullptr, handles->output, handles->input);
+  {
+    // ncurses would set SIGTSTP aside for each picture, and lose one that waits. It leaves alone
+    // what it finds handled.
+    const HandledStop handled;
+    handles->screen = ::newterm(nullptr, handles->output, handles->input);
+  }
   if (handles->screen == nullptr) {
     return failure(
         ErrorKind::unsupported,
@@ -196,7 +233,7 @@ Terminal::Terminal(std::unique_ptr<Handles> handles, Charset charset)
   ::noecho();
   ::nonl();
   ::curs_set(0);
-  ::set_escdelay(25);
+  ::set_escdelay(kRestOfSequenceMs);
   ::keypad(stdscr, TRUE);
   ::nodelay(stdscr, TRUE);
   ::intrflush(stdscr, FALSE);
@@ -231,16 +268,21 @@ void Terminal::choose_colors() {
   }
 }
 
-/// Presses and the wheel alone: ncurses tells a click from a double click by waiting for what may
-/// come after it, and nothing here waits. Shift is the terminal's own, so that text can be selected
-/// as ever.
+/// Read by us and not by ncurses, which tells a click from a double click by waiting for what may
+/// come after it, and keeps no more than a few events. Shift is the terminal's own, so that text
+/// can be selected as ever.
 void Terminal::use_mouse() {
   if (capability("kmous").empty()) return;
-  ::mouseinterval(0);
-  const mmask_t wanted = BUTTON1_PRESSED | BUTTON4_PRESSED | BUTTON5_PRESSED;
-  if (::mousemask(wanted, nullptr) == 0) return;
+  const auto define = [](const char* start, int code) {
+    ::define_key(start, 0);
+    return ::define_key(start, code) == OK;
+  };
+  if (!define("\x1b[<", kMouseDecimal) || !define("\x1b[M", kMouseBytes)) return;
+  handles_->mouse = true;
   handles_->leaving.insert(0, kMouseOff);
   arm_crash_restore(::fileno(handles_->output), handles_->before, handles_->leaving);
+  const OutputGuard guard(::fileno(handles_->output), OutputGuard::For::drawing);
+  handles_->send(kMouseOn);
 }
 
 /// Ctrl-S would stop the output and with it all of the program; it is a key like others.
@@ -264,22 +306,70 @@ int Terminal::columns() const {
 
 namespace {
 
-std::optional<Key> read_mouse(Clicks& clicks) {
-  MEVENT event{};
-  if (::getmouse(&event) != OK) return std::nullopt;
-  Key key{KeyCode::mouse};
-  key.row = event.y;
-  key.column = event.x;
-  if ((event.bstate & BUTTON4_PRESSED) != 0) {
-    key.mouse = Mouse::wheel_up;
-  } else if ((event.bstate & BUTTON5_PRESSED) != 0) {
-    key.mouse = Mouse::wheel_down;
-  } else if ((event.bstate & BUTTON1_PRESSED) != 0) {
-    key.mouse = clicks.press(event.y, event.x, monotonic_ns());
-  } else {
-    return std::nullopt;
+struct MouseReport {
+  unsigned button = 0;
+  int column = 0;  ///< from 1
+  int row = 0;
+};
+
+/// The next character of a report that has begun.
+std::optional<wint_t> next_of_report() {
+  wint_t code = 0;
+  return ::wget_wch(stdscr, &code) == OK ? std::optional(code) : std::nullopt;
+}
+
+/// "0;5;3M" after "ESC [ <": a press; with m in the end a release.
+std::optional<MouseReport> read_decimal_report() {
+  constexpr int kMost = 9999;
+  std::array<int, 3> numbers{};
+  std::size_t at = 0;
+  for (;;) {
+    const auto code = next_of_report();
+    if (!code) return std::nullopt;
+    if (*code >= L'0' && *code <= L'9') {
+      numbers.at(at) = std::min(numbers.at(at) * 10 + static_cast<int>(*code - L'0'), kMost);
+    } else if (*code == L';' && at + 1 < numbers.size()) {
+      ++at;
+    } else {
+      if (*code != L'M' || at != 2) return std::nullopt;
+      return MouseReport{static_cast<unsigned>(numbers[0]), numbers[1], numbers[2]};
+    }
   }
-  return key;
+}
+
+/// Three characters after "ESC [ M", each 32 more than its number.
+std::optional<MouseReport> read_byte_report() {
+  std::array<int, 3> numbers{};
+  for (int& number : numbers) {
+    const auto code = next_of_report();
+    if (!code || *code < 32) return std::nullopt;
+    number = static_cast<int>(*code) - 32;
+  }
+  return MouseReport{static_cast<unsigned>(numbers[0]), numbers[1], numbers[2]};
+}
+
+std::optional<Key> read_mouse(bool decimal, Clicks& clicks) {
+  ::wtimeout(stdscr, kRestOfSequenceMs);
+  const auto report = decimal ? read_decimal_report() : read_byte_report();
+  ::nodelay(stdscr, TRUE);
+  if (!report || report->row < 1 || report->column < 1) return std::nullopt;
+  constexpr unsigned kHeldKeys = 4 + 8 + 16;  // Shift, Meta, Control
+  Key key{KeyCode::mouse};
+  key.row = report->row - 1;
+  key.column = report->column - 1;
+  switch (report->button & ~kHeldKeys) {
+    case 0:
+      key.mouse = clicks.press(key.row, key.column, monotonic_ns());
+      return key;
+    case 64:
+      key.mouse = Mouse::wheel_up;
+      return key;
+    case 65:
+      key.mouse = Mouse::wheel_down;
+      return key;
+    default:
+      return std::nullopt;
+  }
 }
 
 /// nullopt: a key that means nothing to us (KEY_RESIZE among them; the application asks itself).
@@ -357,8 +447,9 @@ std::vector<Key> Terminal::read_keys() {
       check_closed();
       break;
     }
-    const bool is_mouse = status == KEY_CODE_YES && code == KEY_MOUSE;
-    const auto key = is_mouse ? read_mouse(clicks_) : translate(status, code);
+    const bool decimal = code == kMouseDecimal;
+    const bool is_mouse = status == KEY_CODE_YES && (decimal || code == kMouseBytes);
+    const auto key = is_mouse ? read_mouse(decimal, clicks_) : translate(status, code);
     if (key) keys.push_back(*key);
   }
   return keys;
@@ -468,6 +559,7 @@ void Terminal::resume() {
   set_crash_restore_active(true);
   const OutputGuard guard(::fileno(handles_->output), OutputGuard::For::drawing);
   ::reset_prog_mode();
+  if (handles_->mouse) handles_->send(kMouseOn);
   ::wrefresh(stdscr);
   resize();
   repaint();
