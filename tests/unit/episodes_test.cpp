@@ -351,6 +351,20 @@ TEST_F(EpisodesTest, LostBeforeTcpIsPutDownToOneListenerOfThePort) {
   EXPECT_TRUE(episode().ended);
 }
 
+TEST_F(EpisodesTest, TheOneThatStandsForThePortStaysItAlsoIfItComesFirst) {
+  const auto at_nic = [&](std::uint64_t nic, std::uint64_t first, std::uint64_t second) {
+    Sample sample = counting({listener(1), listener(2)},
+                             {counts({{Counter::syns, first}}), counts({{Counter::syns, second}})});
+    sample.nics = {eth({{80, nic, 0, 0, 0, 0, {}}})};
+    derive(std::move(sample));
+  };
+  at_nic(0, 0, 0);
+  at_nic(31, 20, 10);
+  at_nic(132, 20, 110);
+  EXPECT_EQ(episode().lost_before_tcp, 2U);
+  EXPECT_EQ(of_row(0), &episode());
+}
+
 TEST_F(EpisodesTest, LossesOnTheWayAndAtTheListenerAreOneEpisode) {
   const auto both = [&](std::uint64_t nic, std::uint64_t syns, std::uint64_t drops) {
     Sample sample =
