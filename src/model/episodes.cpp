@@ -175,30 +175,35 @@ std::vector<Episodes::LosingPort> Episodes::ports_losing_before_tcp() const {
   std::vector<LosingPort> ports;
   if (previous_ == nullptr || snapshot_->sample->nics.empty()) return ports;
   const auto& all = snapshot_->waterfalls;
-  const bool any = std::any_of(all.begin(), all.end(), [](const Waterfall& waterfall) {
-    return waterfall.loses_before_tcp();
-  });
+  std::vector<std::uint64_t> lost(all.size(), 0);  // since the sample before
+  bool any = false;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (!all[i].loses_before_tcp()) continue;
+    lost[i] = *all[i].lost(WaterfallStep::before_tcp) - all[i].lost_before_tcp_last;
+    any = true;
+  }
   if (!any) return ports;
-  const auto stood_for_all = [&](const ListenerRow& row) {
-    const auto index = static_cast<std::uint32_t>(&row - snapshot_->listeners.data());
-    return std::any_of(entries_.begin(), entries_.end(), [&](const Entry& entry) {
-      return entry.open && entry.open->sample == samples_ && entry.open->row == index &&
-             entry.open->episode.lost_before_tcp > 0;
-    });
-  };
+  const auto& rows = snapshot_->listeners;
+  std::vector<bool> stands(rows.size(), false);  // for its port, in an episode that goes on
+  for (const Entry& entry : entries_) {
+    if (!entry.open || entry.open->sample != samples_) continue;
+    stands[entry.open->row] = entry.open->episode.lost_before_tcp > 0;
+  }
   const auto syns = [](const ListenerRow& row) { return counted(row, Counter::syns).value_or(0); };
-  for (const ListenerRow& row : snapshot_->listeners) {
-    const Waterfall* const waterfall = row.waterfall;
-    if (waterfall == nullptr || !waterfall->loses_before_tcp()) continue;
-    const auto port = std::find_if(ports.begin(), ports.end(), [&](const LosingPort& known) {
-      return known.row->waterfall == waterfall;
-    });
-    if (port == ports.end()) {
-      const std::uint64_t lost = waterfall->lost(WaterfallStep::before_tcp).value_or(0);
-      ports.push_back({&row, lost - waterfall->lost_before_tcp_last});
-    } else if (!stood_for_all(*port->row) && (stood_for_all(row) || syns(row) > syns(*port->row))) {
-      port->row = &row;
+  constexpr auto kNone = static_cast<std::size_t>(-1);
+  std::vector<std::size_t> chosen(all.size(), kNone);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (rows[i].waterfall == nullptr) continue;
+    const auto port = static_cast<std::size_t>(rows[i].waterfall - all.data());
+    if (lost[port] == 0) continue;
+    std::size_t& best = chosen[port];
+    if (best == kNone || (stands[i] && !stands[best]) ||
+        (stands[i] == stands[best] && syns(rows[i]) > syns(rows[best]))) {
+      best = i;
     }
+  }
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (chosen[i] != kNone) ports.push_back({&rows[chosen[i]], lost[i]});
   }
   return ports;
 }
