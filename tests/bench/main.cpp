@@ -107,9 +107,10 @@ void measure(const Options& options) {
   if (results.loads.empty() && results.counting.empty()) {
     fail("no part is called \"{}\"", options.only);
   }
-  const std::array<std::pair<const char*, std::string>, 4> texts = {{
+  const std::array<std::pair<const char*, std::string>, 5> texts = {{
       {"bench", markdown(results, sizes, options.tool)},
       {"watching", watching_markdown(results, sizes, options.tool)},
+      {"screens", screens_markdown(results, sizes, options.tool)},
       {"counting", counting_markdown(results, sizes, options.tool)},
       {"nic", nic_markdown(results, sizes, options.tool)},
   }};

@@ -286,6 +286,7 @@ Sizes quick_sizes() {
   sizes.half_open_rounds = 1;
   sizes.idle_namespaces = 20;
   sizes.screen_starts = 3;
+  sizes.screens = {.listeners = {1000}, .seconds = 3, .rounds = 1, .frames = 20};
   sizes.counting = {
       .rounds = 5, .syns = 30000, .connections = 3000, .bulk_seconds = 0.1, .statistics_rounds = 3};
   sizes.nic = {
@@ -318,6 +319,15 @@ Results measure_all(const std::string& tool, const Sizes& sizes, const std::stri
   }
   if (begin_part(results, "watching: start to first screen", only)) {
     results.first_frame_ms = measure_first_frame(tool, sizes);
+  }
+  for (const int listeners : sizes.screens.listeners) {
+    if (!begin_part(results, fmt::format("screens: idle with {} listeners", listeners), only)) {
+      continue;
+    }
+    results.screens.push_back(measure_idle_screens(tool, sizes.screens, listeners));
+  }
+  if (begin_part(results, "screens: time of a frame", only)) {
+    results.frames = measure_frames(sizes.screens);
   }
   if (begin_part(results, "counting here", only)) {
     results.counting.push_back(measure_counting(tool, sizes.counting));

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "counting.h"
+#include "idle_screens.h"
 #include "measure.h"
 #include "nic.h"
 #include "world.h"
@@ -42,6 +43,7 @@ struct Sizes {
   int half_open_rounds = 5;
   int idle_namespaces = 200;
   int screen_starts = 15;
+  IdleScreenSizes screens;
   CountingSizes counting;
   NicSizes nic;
 };
@@ -88,6 +90,8 @@ struct Results {
   std::optional<HalfOpenResult> half_open;
   std::optional<IdleResult> idle;
   std::optional<Spread> first_frame_ms;
+  std::vector<IdleScreensResult> screens;
+  std::optional<FrameTimes> frames;
   std::vector<CountingResult> counting;  // of this kernel, and of virtual machines
   NicResult nic;
   std::vector<double> loads;  // load average at the start of each part

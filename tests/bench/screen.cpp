@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The pseudo terminal: everything the tool paints is read at once, as a terminal emulator would.
+// The pseudo terminal: everything a program paints is read at once, as a terminal emulator would.
 #include "screen.h"
 
 #include <fcntl.h>
@@ -14,6 +14,7 @@
 #include <cmath>
 #include <csignal>
 #include <cstdlib>
+#include <ctime>
 
 #include "fail.h"
 #include "namespace.h"
@@ -23,6 +24,10 @@ namespace {
 
 // A frame is over when nothing more has come for this long.
 constexpr double kQuietMs = 25;
+// Of programs that draw once a second.
+constexpr double kBetweenFramesMs = 300;
+// From the first frame to the time that is measured, which then begins and ends between two frames.
+constexpr double kSettleMs = 1500;
 
 // Reads what is there within `wait_ms`; -1 at the end of the terminal, 0 if nothing came.
 ssize_t read_some(int terminal, double wait_ms, std::string& text) {
@@ -50,12 +55,29 @@ double await_frame(int terminal, const std::string& expected, double deadline,
   fail("{} showed no \"{}\" in time", what, expected);
 }
 
-void drain_until(int terminal, double deadline) {
+// Returns the number of frames: what comes in one go, after a pause.
+int drain_until(int terminal, double deadline) {
   std::string text;
+  int frames = 0;
+  double last_byte = now_ms() - kBetweenFramesMs;
   while (now_ms() < deadline) {
-    if (read_some(terminal, deadline - now_ms(), text) < 0) return;
+    const ssize_t got = read_some(terminal, deadline - now_ms(), text);
+    if (got < 0) break;
+    if (got == 0) continue;
+    if (now_ms() - last_byte >= kBetweenFramesMs) ++frames;
+    last_byte = now_ms();
     text.clear();
   }
+  return frames;
+}
+
+double cpu_ms_of(pid_t pid) {
+  clockid_t clock{};
+  timespec used{};
+  if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) != 0) {
+    fail("process {} has no clock of its CPU time", pid);
+  }
+  return static_cast<double>(used.tv_sec) * 1e3 + static_cast<double>(used.tv_nsec) / 1e6;
 }
 
 pid_t start_on_terminal(const Command& command, int netns, int& terminal) {
@@ -70,6 +92,9 @@ pid_t start_on_terminal(const Command& command, int netns, int& terminal) {
   go_before_others();
   enter_namespace(netns);
   setenv("TERM", "xterm-256color", 1);
+  // No settings of whoever runs this, and none written: a folder that can't be.
+  setenv("HOME", "/dev/null", 1);
+  setenv("XDG_CONFIG_HOME", "/dev/null", 1);
   std::vector<char*> argv;
   for (const std::string& word : command.argv) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
@@ -92,6 +117,29 @@ ScreenRun run_on_screen(const Command& command, int netns, const std::string& ex
   const Cost cost = finish(pid, started, limit_seconds, command.id);
   close(terminal);
   return {.first_frame_ms = frame - started, .cost = cost};
+}
+
+IdleRun run_idle(const Command& command, int netns, const std::string& expected, double seconds,
+                 EndsBy end, double limit_seconds) {
+  const double started = now_ms();
+  const double deadline = started + limit_seconds * 1e3;
+  int terminal = -1;
+  const pid_t pid = start_on_terminal(command, netns, terminal);
+  const double frame = await_frame(terminal, expected, deadline, command.id);
+  drain_until(terminal, frame + kSettleMs);
+  IdleRun run;
+  const double before = cpu_ms_of(pid);
+  run.frames = drain_until(terminal, frame + kSettleMs + seconds * 1e3);
+  run.idle_cpu_ms = cpu_ms_of(pid) - before;
+  if (end == EndsBy::interrupt) {
+    kill(pid, SIGINT);
+  } else if (write(terminal, "q", 1) != 1) {
+    fail_errno("typing q");
+  }
+  drain_until(terminal, deadline);
+  run.cost = finish(pid, started, limit_seconds, command.id);
+  close(terminal);
+  return run;
 }
 
 }  // namespace listenq::bench
