@@ -3,11 +3,10 @@
 // listenq_frames [ROUNDS]: what one frame of the screen takes with 10,000 made-up listeners,
 // measured inside: no kernel, no terminal. Prints JSON, milliseconds by what was measured; started
 // by frame_times.cpp.
-#include <time.h>
-
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <exception>
 #include <map>
 #include <memory>
@@ -153,9 +152,9 @@ class Frames {
 
 int main(int argc, char** argv) {
   try {
-    const int rounds = argc > 1 ? std::atoi(argv[1]) : 100;
+    const long rounds = argc > 1 ? std::strtol(argv[1], nullptr, 10) : 100;
     listenq::tui::Frames frames;
-    for (int i = 0; i <= rounds; ++i) frames.round();
+    for (long i = 0; i <= rounds; ++i) frames.round();
     std::printf("%s\n", frames.json().c_str());
     return 0;
   } catch (const std::exception& error) {

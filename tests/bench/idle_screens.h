@@ -14,7 +14,7 @@ namespace listenq::bench {
 struct IdleScreenSizes {
   std::vector<int> listeners = {1000, 10000};
   int seconds = 10;  // of one run; all of them draw once a second
-  int rounds = 5;
+  int rounds = 3;
   int frames = 200;  // of listenq_frames
 };
 
