@@ -131,6 +131,7 @@ struct sock_common {
 	unsigned char skc_reuseport : 1;
 	unsigned char skc_ipv6only : 1;
 	int skc_bound_dev_if;
+	unsigned long skc_flags; /* bits of enum sock_flags */
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
@@ -154,7 +155,6 @@ struct sock {
 	kuid_t sk_uid;
 	__u16 sk_protocol;
 	struct socket *sk_socket;
-	unsigned long sk_flags; /* bits of enum sock_flags */
 	unsigned long sk_ino; /* since 6.18; u64 since 7.x, the same size on 64 bits */
 	struct sock_cgroup_data sk_cgrp_data;
 };

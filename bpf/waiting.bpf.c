@@ -49,7 +49,7 @@ static __always_inline void fill_waiting(struct listenq_waiting_record *r, struc
 {
 	__u64 since = LOAD_PROBED(child->rcvq_space.time) * 1000;
 	__u64 bytes = LOAD_PROBED(child->bytes_received);
-	__u64 done = (LOAD_PROBED(SK(child).sk_flags) >> SOCK_DONE) & 1;
+	__u64 done = (LOAD_PROBED(SK(child).__sk_common.skc_flags) >> SOCK_DONE) & 1;
 	__u64 now = bpf_ktime_get_ns();
 
 	r->received_bytes = bytes >= done ? bytes - done : 0;

@@ -182,20 +182,24 @@ class Object {
   Problem& problem_;
 };
 
+template <class Bytes>
+void decode_address(const Object& object, Family family, Bytes& out) {
+  const Json* address = object.find("address");
+  const std::size_t address_bytes = family == Family::ipv4 ? 4 : 16;
+  if (address == nullptr || !address->is_binary() ||
+      address->get_binary().size() != address_bytes) {
+    return object.wrong("address", " is not an address of its family");
+  }
+  std::copy(address->get_binary().begin(), address->get_binary().end(), out.begin());
+}
+
 RawListener decode_listener(const Object& object) {
   RawListener raw;
   object.required("netns", raw.netns);
   object.optional("cookie", raw.cookie);
   object.required("inode", raw.inode);
   object.required("family", raw.family);
-  const Json* address = object.find("address");
-  const std::size_t address_bytes = raw.family == Family::ipv4 ? 4 : 16;
-  if (address == nullptr || !address->is_binary() ||
-      address->get_binary().size() != address_bytes) {
-    object.wrong("address", " is not an address of the listener's family");
-  } else {
-    std::copy(address->get_binary().begin(), address->get_binary().end(), raw.address.begin());
-  }
+  decode_address(object, raw.family, raw.address);
   object.required("port", raw.port);
   object.optional("interface", raw.interface);
   object.optional("uid", raw.uid);
@@ -319,6 +323,107 @@ RawNic decode_nic(const Object& object, std::size_t index, Problem& problem) {
     raw.ports.push_back(of);
   });
   return raw;
+}
+
+RawThread decode_thread(const Object& object) {
+  RawThread thread;
+  object.required("tid", thread.tid);
+  object.required("name", thread.name);
+  std::string state;
+  object.required("state", state);
+  if (state.size() != 1) {
+    object.wrong("state", " is not one letter");
+  } else {
+    thread.state = state.front();
+  }
+  object.optional("wait_channel", thread.wait_channel);
+  object.optional("system_call", thread.system_call);
+  object.optional("cpu_ns", thread.cpu_ns);
+  object.optional("run_delay_ns", thread.run_delay_ns);
+  return thread;
+}
+
+RawSharer decode_sharer(const Object& object, Problem& problem) {
+  RawSharer sharer;
+  object.required("pid", sharer.pid);
+  object.required("name", sharer.name);
+  object.each_if_any("threads", [&](const Json& item, std::size_t index) {
+    const RawThread thread = decode_thread(Object(item, "threads of sharer ", index, problem));
+    if (!sharer.threads.empty() && sharer.threads.back().tid >= thread.tid) {
+      object.wrong("threads", " are not ascending");
+    }
+    sharer.threads.push_back(thread);
+  });
+  object.required("threads_total", sharer.threads_total);
+  return sharer;
+}
+
+RawThrottling decode_throttling(const Object& object) {
+  RawThrottling throttling;
+  object.required("cgroup", throttling.cgroup);
+  object.required("quota_ns", throttling.quota_ns);
+  object.required("period_ns", throttling.period_ns);
+  if (throttling.period_ns == 0) object.wrong("period_ns", " is 0");
+  object.optional("periods", throttling.periods);
+  object.optional("throttled_periods", throttling.throttled_periods);
+  object.optional("throttled_ns", throttling.throttled_ns);
+  return throttling;
+}
+
+RawWaiting decode_waiting(const Object& object) {
+  RawWaiting waiting;
+  object.required("family", waiting.family);
+  if (waiting.family == Family::dual) object.wrong("family", " is not that of a peer");
+  decode_address(object, waiting.family, waiting.address);
+  object.required("port", waiting.port);
+  object.optional("received_bytes", waiting.received_bytes);
+  object.optional("wait_ns", waiting.wait_ns);
+  return waiting;
+}
+
+RawCloseUp decode_close_up(const Object& object, Problem& problem) {
+  RawCloseUp close_up;
+  object.required("netns", close_up.netns);
+  object.optional("cookie", close_up.cookie);
+  object.required("inode", close_up.inode);
+  object.each_if_any("sharers", [&](const Json& item, std::size_t index) {
+    const RawSharer sharer = decode_sharer(Object(item, "sharers", index, problem), problem);
+    if (!close_up.sharers.empty() && close_up.sharers.back().pid >= sharer.pid) {
+      object.wrong("sharers", " are not ascending");
+    }
+    close_up.sharers.push_back(sharer);
+  });
+  object.required("sharers_total", close_up.sharers_total);
+  object.each_if_any("throttlings", [&](const Json& item, std::size_t index) {
+    close_up.throttlings.push_back(decode_throttling(Object(item, "throttlings", index, problem)));
+  });
+  if (object.find("waiting") != nullptr) close_up.waiting.emplace();
+  object.each_if_any("waiting", [&](const Json& item, std::size_t index) {
+    close_up.waiting->push_back(decode_waiting(Object(item, "waiting", index, problem)));
+  });
+  return close_up;
+}
+
+void decode_self(const Object& self, Problem& problem, RawSelf& out) {
+  self.required("sample_ns", out.sample_ns);
+  self.required("cpu_ns", out.cpu_ns);
+  self.required("memory_bytes", out.memory_bytes);
+  self.required("connection_hash_walks", out.connection_hash_walks);
+  self.required("lost", out.lost);
+  self.each_if_any("programs", [&](const Json& item, std::size_t index) {
+    const Object object(item, "programs", index, problem);
+    RawProgram& program = out.programs.emplace_back();
+    object.required("name", program.name);
+    object.optional("runs", program.runs);
+    object.optional("run_ns", program.run_ns);
+  });
+  self.each_if_any("maps", [&](const Json& item, std::size_t index) {
+    const Object object(item, "maps", index, problem);
+    RawMap& map = out.maps.emplace_back();
+    object.required("name", map.name);
+    object.required("entries", map.entries);
+    object.required("max_entries", map.max_entries);
+  });
 }
 
 /// All that points into Sample::counts must point at something.
@@ -453,16 +558,15 @@ Result<Sample> decode_sample(std::span<const std::uint8_t> cbor, OwnersInUse& ow
   root.each_if_any("nics", [&](const Json& item, std::size_t index) {
     sample.nics.push_back(decode_nic(Object(item, "nics", index, problem), index, problem));
   });
+  root.each_if_any("close_ups", [&](const Json& item, std::size_t index) {
+    sample.close_ups.push_back(decode_close_up(Object(item, "close_ups", index, problem), problem));
+  });
   const OwnersInUse of_sample = owners_of(root, owners, problem);
   sample.owners = of_sample.table;
   const Json none = Json::object();
   const Json* self_json = root.find("self");
   const Object self(self_json != nullptr ? *self_json : none, "self", Object::kNoIndex, problem);
-  self.required("sample_ns", sample.self.sample_ns);
-  self.required("cpu_ns", sample.self.cpu_ns);
-  self.required("memory_bytes", sample.self.memory_bytes);
-  self.required("connection_hash_walks", sample.self.connection_hash_walks);
-  self.required("lost", sample.self.lost);
+  decode_self(self, problem, sample.self);
 
   if (!problem.text.empty()) return failure(ErrorKind::usage, problem.text);
   if (of_sample.number > owners.number) owners = of_sample;

@@ -209,6 +209,87 @@ Json nic_to_json(const RawNic& raw) {
   return object;
 }
 
+Json thread_to_json(const RawThread& thread) {
+  const auto& [tid, name, state, wait_channel, system_call, cpu_ns, run_delay_ns] = thread;
+  Json object = Json::object();
+  object["tid"] = tid;
+  object["name"] = text_of(name);
+  object["state"] = text_of(std::string(1, state));
+  put(object, "wait_channel", wait_channel);
+  put(object, "system_call", system_call);
+  put(object, "cpu_ns", cpu_ns);
+  put(object, "run_delay_ns", run_delay_ns);
+  return object;
+}
+
+Json sharer_to_json(const RawSharer& sharer) {
+  const auto& [pid, name, threads, threads_total] = sharer;
+  Json object = Json::object();
+  object["pid"] = pid;
+  object["name"] = text_of(name);
+  put_list(object, "threads", threads, thread_to_json);
+  object["threads_total"] = threads_total;
+  return object;
+}
+
+Json throttling_to_json(const RawThrottling& throttling) {
+  const auto& [cgroup, quota_ns, period_ns, periods, throttled_periods, throttled_ns] = throttling;
+  Json object = Json::object();
+  object["cgroup"] = text_of(cgroup);
+  object["quota_ns"] = quota_ns;
+  object["period_ns"] = period_ns;
+  put_count(object, "periods", periods);
+  put_count(object, "throttled_periods", throttled_periods);
+  put_count(object, "throttled_ns", throttled_ns);
+  return object;
+}
+
+Json waiting_to_json(const RawWaiting& waiting) {
+  const auto& [family, address, port, received_bytes, wait_ns] = waiting;
+  Json object = Json::object();
+  object["family"] = family_name(family);
+  object["address"] = bytes_of(std::span(address).first(family == Family::ipv4 ? 4 : 16));
+  object["port"] = port;
+  put(object, "received_bytes", received_bytes);
+  put(object, "wait_ns", wait_ns);
+  return object;
+}
+
+Json close_up_to_json(const RawCloseUp& close_up) {
+  const auto& [netns, cookie, inode, sharers, sharers_total, throttlings, waiting] = close_up;
+  Json object = Json::object();
+  object["netns"] = number(netns);
+  if (cookie) object["cookie"] = number(*cookie);
+  object["inode"] = inode;
+  put_list(object, "sharers", sharers, sharer_to_json);
+  object["sharers_total"] = sharers_total;
+  put_list(object, "throttlings", throttlings, throttling_to_json);
+  // Nobody waits, or nothing tells: an empty list is kept.
+  if (waiting) {
+    Json& list = object["waiting"] = Json::array();
+    for (const RawWaiting& one : *waiting) list.push_back(waiting_to_json(one));
+  }
+  return object;
+}
+
+Json program_to_json(const RawProgram& program) {
+  const auto& [name, runs, run_ns] = program;
+  Json object = Json::object();
+  object["name"] = text_of(name);
+  put(object, "runs", runs);
+  put(object, "run_ns", run_ns);
+  return object;
+}
+
+Json map_to_json(const RawMap& map) {
+  const auto& [name, entries, max_entries] = map;
+  Json object = Json::object();
+  object["name"] = text_of(name);
+  object["entries"] = entries;
+  object["max_entries"] = max_entries;
+  return object;
+}
+
 Json self_to_json(const RawSelf& self) {
   const auto& [sample_ns, cpu_ns, memory_bytes, connection_hash_walks, lost, programs, maps] = self;
   Json object = Json::object();
@@ -217,6 +298,8 @@ Json self_to_json(const RawSelf& self) {
   object["memory_bytes"] = memory_bytes;
   object["connection_hash_walks"] = connection_hash_walks;
   object["lost"] = counters_to_json(lost);
+  put_list(object, "programs", programs, program_to_json);
+  put_list(object, "maps", maps, map_to_json);
   return object;
 }
 
@@ -277,6 +360,7 @@ Bytes encode_sample(const Sample& sample, std::uint64_t owner_table, const Bytes
   put_list(object, "counts", counts, counts_to_json);
   put_list(object, "closed", closed, closed_to_json);
   put_list(object, "nics", nics, nic_to_json);
+  put_list(object, "close_ups", close_ups, close_up_to_json);
   object["self"] = self_to_json(self);
   return Json::to_cbor(object);
 }

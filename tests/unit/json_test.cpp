@@ -79,6 +79,19 @@ TEST(JsonView, DocumentHasItsMembersInOrder) {
   EXPECT_EQ(self["connection_hash_walks"], 3);
   EXPECT_EQ(self["lost"]["ring \"full\""], 7);
   EXPECT_TRUE(self["programs"].is_null());
+  EXPECT_TRUE(self["maps"].is_null());
+}
+
+TEST(JsonView, SelfTellsWhatProgramsTook) {
+  Sample made = sample(0, {});
+  made.self.programs = {{"syn_in", 7, 1'500'000'000}, {"syn_out", std::nullopt, std::nullopt}};
+  made.self.maps = {{"listeners", 3, 16384}};
+  const Json self = document(*derive(made))["self"];
+  EXPECT_EQ(self["programs"][0], (Json{{"name", "syn_in"}, {"runs", 7}, {"run_seconds", 1.5}}));
+  EXPECT_EQ(self["programs"][1],
+            (Json{{"name", "syn_out"}, {"runs", nullptr}, {"run_seconds", nullptr}}));
+  EXPECT_EQ(self["maps"],
+            Json::array({{{"name", "listeners"}, {"entries", 3}, {"max_entries", 16384}}}));
 }
 
 TEST(JsonView, ListenerHasEveryFieldAbsentAsNull) {

@@ -46,10 +46,10 @@ struct Fence {
 
 const std::vector<Fence>& fences() {
   static const std::vector<Fence> table = {
-      {{"bpf/", "listenq.skel.h", "listenq.lskel.h"},
+      {{"bpf/", "listenq.skel.h", "waiting.skel.h", "listenq.lskel.h"},
        {"nic/interface_programs.cpp", "nic/tc_filters.cpp", "probe/bpf_programs.cpp",
         "probe/counting_programs.cpp", "probe/iterator.cpp", "probe/libbpf_log.cpp",
-        "probe/light_skeleton.c"}},
+        "probe/light_skeleton.c", "probe/program_times.cpp", "probe/waiting_programs.cpp"}},
       {{"ncurses", "curses", "term.h"}, {"view/tui/"}},
       {{"CLI/"}, {"app/options.cpp"}},
       {{"nlohmann/"}, {"record/"}},

@@ -78,7 +78,14 @@ TEST(RecordContent, MissingKeysAreAbsentOrRefused) {
       {"/nics/0", {"netns", "interface", "ifindex"}},
       {"/nics/0/ports/0", {"port"}},
       {"/nics/0/ports/0/handshake_time", {"buckets", "sum_ns", "max_ns"}},
+      {"/close_ups/0", {"netns", "inode", "sharers_total"}},
+      {"/close_ups/0/sharers/0", {"pid", "name", "threads_total"}},
+      {"/close_ups/0/sharers/0/threads/0", {"tid", "name", "state"}},
+      {"/close_ups/0/throttlings/0", {"cgroup", "quota_ns", "period_ns"}},
+      {"/close_ups/0/waiting/0", {"family", "address", "port"}},
       {"/self", {"sample_ns", "cpu_ns", "memory_bytes", "connection_hash_walks", "lost"}},
+      {"/self/programs/0", {"name"}},
+      {"/self/maps/0", {"name", "entries", "max_entries"}},
   };
   for (const auto& [object, keys] : required) {
     for (const std::string& key : keys)
@@ -196,6 +203,51 @@ TEST(RecordContent, InterfacesAreReadStrictly) {
   EXPECT_TRUE(played.samples[0]->nics.at(1).ports.empty());
 }
 
+TEST(RecordContent, CloseUpsAreReadStrictly) {
+  const std::vector<std::pair<std::string, Json>> wrong{
+      {"/close_ups/0/sharers/0/threads/0/state", "SS"},
+      {"/close_ups/0/sharers/0/threads/0/state", ""},
+      {"/close_ups/0/sharers/0/threads/0/tid", 813},
+      {"/close_ups/0/sharers/0/threads/0/cpu_ns", -1},
+      {"/close_ups/0/sharers/1/pid", 812},
+      {"/close_ups/0/sharers_total", -1},
+      {"/close_ups/0/throttlings/0/period_ns", 0},
+      {"/close_ups/0/waiting/0/family", "dual"},
+      {"/close_ups/0/waiting/0/family", "ipv6"},
+      {"/close_ups/0/waiting/0/port", 65536},
+      {"/close_ups/0/waiting", "nobody"},
+      {"/close_ups/0/sharers", 5},
+      {"/self/programs/0/runs", "many"},
+      {"/self/maps/0/entries", -1},
+  };
+  for (const auto& [pointer, value] : wrong) {
+    SCOPED_TRACE(pointer + " " + value.dump());
+    Json json = document(full_sample());
+    json[Json::json_pointer(pointer)] = value;
+    expect_refused(json, "");
+  }
+}
+
+// As recordings of before have it.
+TEST(RecordContent, WithoutCloseUpsThereAreNone) {
+  Json json = document(full_sample());
+  json.erase("close_ups");
+  json["self"].erase("programs");
+  json["self"].erase("maps");
+  const Played played = play_document(json);
+  ASSERT_EQ(played.samples.size(), 1U) << played.error;
+  EXPECT_TRUE(played.samples[0]->close_ups.empty());
+  EXPECT_TRUE(played.samples[0]->self.programs.empty());
+  EXPECT_TRUE(played.samples[0]->self.maps.empty());
+  json = document(full_sample());
+  json["close_ups"][0].erase("waiting");
+  const Played absent = play_document(json);
+  ASSERT_EQ(absent.samples.size(), 1U) << absent.error;
+  EXPECT_FALSE(absent.samples[0]->close_ups.at(0).waiting);
+  ASSERT_TRUE(absent.samples[0]->close_ups.at(1).waiting);
+  EXPECT_TRUE(absent.samples[0]->close_ups[1].waiting->empty());
+}
+
 TEST(RecordContent, CountsThatAreNotThereAreRefused) {
   for (const std::uint64_t beyond : {std::uint64_t{3}, std::uint64_t{UINT32_MAX}}) {
     for (const char* pointer :
@@ -300,7 +352,7 @@ TEST(RecordContent, NumbersOutOfRangeAreRefused) {
   expect_refused(json, "listeners[0].family has");
   json = document(full_sample());
   json["listeners"][0]["address"] = Json::binary({1, 2, 3, 4});
-  expect_refused(json, "listeners[0].address is not an address of the listener's family");
+  expect_refused(json, "listeners[0].address is not an address of its family");
 }
 
 TEST(RecordContent, ImpossibleOwnersAreRefused) {

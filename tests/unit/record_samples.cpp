@@ -54,6 +54,43 @@ std::vector<RawNic> full_nics() {
   return {nic, other, unwatched};
 }
 
+std::vector<RawCloseUp> full_close_ups() {
+  RawSharer nginx;
+  nginx.pid = 812;
+  nginx.name = "nginx";
+  nginx.threads = {{812, "nginx", 'S', "ep_poll", "epoll_wait", 1'000'001, 2'000'002},
+                   {813, "a) (b", 'R', std::nullopt, std::nullopt, std::nullopt, std::nullopt}};
+  nginx.threads_total = 70;
+  RawSharer other;
+  other.pid = 815;
+  RawWaiting v4;
+  v4.address = {192, 0, 2, 9};
+  v4.port = 40001;
+  v4.received_bytes = 517;
+  v4.wait_ns = 12'345'678'901;
+  RawWaiting v6;
+  v6.family = Family::ipv6;
+  v6.address = {0x20, 1, 0xd, 0xb8, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+  v6.port = 40002;
+  RawCloseUp whole;
+  whole.netns = NetnsId{4026531840};
+  whole.cookie = SocketCookie{4097};
+  whole.inode = 71234;
+  whole.sharers = {nginx, other};
+  whole.sharers_total = 17;
+  whole.throttlings = {{"/system.slice/nginx.service", 50'000'000, 100'000'000, 11, 12, 13},
+                       {"/system.slice", 1'000'000, 20'000'000, 0, 0, 0}};
+  whole.waiting = {v4, v6};
+  RawCloseUp nobody;
+  nobody.netns = whole.netns;
+  nobody.inode = 5;
+  nobody.waiting.emplace();
+  RawCloseUp unread;
+  unread.netns = whole.netns;
+  unread.inode = 6;
+  return {whole, nobody, unread};
+}
+
 }  // namespace
 
 Sample full_sample() {
@@ -127,6 +164,9 @@ Sample full_sample() {
   sample.closed[1].listener.counts = std::nullopt;
   sample.nics = full_nics();
   sample.self = {1'234'567, 89'000'000, 12'582'912, 4, {{"ring full", 2}, {"vanished", 1}}};
+  sample.close_ups = full_close_ups();
+  sample.self.programs = {{"iter__tcp", 41, 42}, {"syn_in", std::nullopt, std::nullopt}};
+  sample.self.maps = {{"listeners", 51, 16384}};
   return sample;
 }
 

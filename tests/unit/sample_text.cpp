@@ -190,12 +190,86 @@ void add_owners(std::string& out, const OwnerTable& owners) {
   }
 }
 
+void add_sharer(std::string& out, const RawSharer& sharer) {
+  const auto& [pid, name, threads, threads_total] = sharer;
+  out += " sharer";
+  add(out, "pid", pid);
+  add(out, "name", name);
+  add(out, "threads_total", threads_total);
+  out += '\n';
+  for (const RawThread& each : threads) {
+    const auto& [tid, thread_name, state, wait_channel, system_call, cpu_ns, run_delay_ns] = each;
+    out += "  thread";
+    add(out, "tid", tid);
+    add(out, "name", thread_name);
+    add(out, "state", std::string(1, state));
+    add(out, "wait_channel", wait_channel);
+    add(out, "system_call", system_call);
+    add(out, "cpu_ns", cpu_ns);
+    add(out, "run_delay_ns", run_delay_ns);
+    out += '\n';
+  }
+}
+
+void add_close_up(std::string& out, const RawCloseUp& close_up) {
+  const auto& [netns, cookie, inode, sharers, sharers_total, throttlings, waiting] = close_up;
+  out += "close_up";
+  add(out, "netns", netns);
+  add(out, "cookie", cookie);
+  add(out, "inode", inode);
+  add(out, "sharers_total", sharers_total);
+  out += '\n';
+  for (const RawSharer& each : sharers) add_sharer(out, each);
+  for (const RawThrottling& each : throttlings) {
+    const auto& [cgroup, quota_ns, period_ns, periods, throttled_periods, throttled_ns] = each;
+    out += " throttling";
+    add(out, "cgroup", cgroup);
+    add(out, "quota_ns", quota_ns);
+    add(out, "period_ns", period_ns);
+    add(out, "periods", periods);
+    add(out, "throttled_periods", throttled_periods);
+    add(out, "throttled_ns", throttled_ns);
+    out += '\n';
+  }
+  out += waiting ? " waiting\n" : " waiting not read\n";
+  for (const RawWaiting& each : waiting.value_or(std::vector<RawWaiting>())) {
+    const auto& [family, address, port, received_bytes, wait_ns] = each;
+    out += "  peer";
+    add(out, "family", family);
+    add(out, "address", address);
+    add(out, "port", port);
+    add(out, "received_bytes", received_bytes);
+    add(out, "wait_ns", wait_ns);
+    out += '\n';
+  }
+}
+
+void add_programs(std::string& out, const RawSelf& self) {
+  for (const RawProgram& each : self.programs) {
+    const auto& [name, runs, run_ns] = each;
+    out += "program";
+    add(out, "name", name);
+    add(out, "runs", runs);
+    add(out, "run_ns", run_ns);
+    out += '\n';
+  }
+  for (const RawMap& each : self.maps) {
+    const auto& [name, entries, max_entries] = each;
+    out += "map";
+    add(out, "name", name);
+    add(out, "entries", entries);
+    add(out, "max_entries", max_entries);
+    out += '\n';
+  }
+}
+
 }  // namespace
 
 std::string sample_text(const Sample& sample) {
   const auto& [wall_ns, monotonic_ns, host, kernel, backend, listeners, namespaces, owners,
                counting, counts, closed, nics, close_ups, self] = sample;
   const auto& [sample_ns, cpu_ns, memory_bytes, connection_hash_walks, lost, programs, maps] = self;
+  (void)programs, (void)maps;  // below, by add_programs()
   std::string out = "sample";
   add(out, "wall_ns", wall_ns);
   add(out, "monotonic_ns", monotonic_ns);
@@ -219,6 +293,7 @@ std::string sample_text(const Sample& sample) {
     add_listener(out, listener);
   }
   for (const RawNic& each : nics) add_nic(out, each);
+  for (const RawCloseUp& each : close_ups) add_close_up(out, each);
   out += "self";
   add(out, "sample_ns", sample_ns);
   add(out, "cpu_ns", cpu_ns);
@@ -226,6 +301,7 @@ std::string sample_text(const Sample& sample) {
   add(out, "connection_hash_walks", connection_hash_walks);
   add(out, "lost", lost);
   out += '\n';
+  add_programs(out, self);
   return out;
 }
 

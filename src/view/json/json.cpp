@@ -275,6 +275,40 @@ void write_nic(std::string& out, const RawNic& nic, const NamespaceRow* netns) {
   out += "]}";
 }
 
+/// null: not read. Values are null while the kernel does not measure them.
+void write_programs(std::string& out, const std::vector<RawProgram>& programs) {
+  if (programs.empty()) return member(out, "programs", std::monostate());
+  out += ",\"programs\":";
+  char before = '[';
+  for (const RawProgram& program : programs) {
+    out += std::exchange(before, ',');
+    out += "{\"name\":";
+    append(out, program.name);
+    member(out, "runs", program.runs);
+    member(
+        out, "run_seconds",
+        program.run_ns ? std::optional(static_cast<double>(*program.run_ns) / 1e9) : std::nullopt);
+    out += '}';
+  }
+  out += ']';
+}
+
+/// null: there are none.
+void write_maps(std::string& out, const std::vector<RawMap>& maps) {
+  if (maps.empty()) return member(out, "maps", std::monostate());
+  out += ",\"maps\":";
+  char before = '[';
+  for (const RawMap& map : maps) {
+    out += std::exchange(before, ',');
+    out += "{\"name\":";
+    append(out, map.name);
+    member(out, "entries", map.entries);
+    member(out, "max_entries", map.max_entries);
+    out += '}';
+  }
+  out += ']';
+}
+
 void write_self(std::string& out, const RawSelf& self) {
   out += "{\"sample_milliseconds\":";
   append(out, static_cast<double>(self.sample_ns) / 1e6);
@@ -283,8 +317,8 @@ void write_self(std::string& out, const RawSelf& self) {
   member(out, "connection_hash_walks", self.connection_hash_walks);
   out += ",\"lost\":";
   append_counters(out, self.lost);
-  // What each hook took is not in a Sample.
-  member(out, "programs", std::monostate());
+  write_programs(out, self.programs);
+  write_maps(out, self.maps);
   out += '}';
 }
 
