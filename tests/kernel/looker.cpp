@@ -33,7 +33,8 @@ std::shared_ptr<const listenq::Sample> Looker::sample() {
 
 void Looker::ask_for(uint16_t port) {
   listenq::Wanted wanted;
-  for (const listenq::RawListener& raw : sample()->listeners) {
+  const auto now = sample();
+  for (const listenq::RawListener& raw : now->listeners) {
     if (raw.port == port) wanted.close_ups.push_back({raw.netns, raw.cookie, raw.inode});
   }
   if (wanted.close_ups.size() != 1) throw std::runtime_error("not one listener at the port");
@@ -42,7 +43,10 @@ void Looker::ask_for(uint16_t port) {
 
 listenq::RawCloseUp Looker::close_up() {
   const auto now = sample();
-  if (now->close_ups.size() != 1) throw std::runtime_error("not one close-up");
+  if (now->close_ups.size() != 1) {
+    throw std::runtime_error(std::to_string(now->close_ups.size()) + " close-ups of " +
+                             std::to_string(now->listeners.size()) + " listeners");
+  }
   return now->close_ups.front();
 }
 

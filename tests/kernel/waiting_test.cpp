@@ -277,7 +277,8 @@ TEST_F(WaitingQueue, OfAListenerWithoutACookie) {
   for (const uint64_t bytes : std::initializer_list<uint64_t>{0, 1, 1000}) join("127.0.0.1", bytes);
   Looker looker(netns(), only_reading());
   listenq::Wanted wanted;
-  for (const auto& raw : looker.sample()->listeners) {
+  const auto first = looker.sample();
+  for (const auto& raw : first->listeners) {
     wanted.close_ups.push_back({raw.netns, std::nullopt, raw.inode});
   }
   ASSERT_EQ(wanted.close_ups.size(), 1U);
