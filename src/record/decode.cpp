@@ -328,6 +328,7 @@ RawNic decode_nic(const Object& object, std::size_t index, Problem& problem) {
 RawThread decode_thread(const Object& object) {
   RawThread thread;
   object.required("tid", thread.tid);
+  if (thread.tid <= 0) object.wrong("tid", " is not a thread id");
   object.required("name", thread.name);
   std::string state;
   object.required("state", state);
@@ -346,6 +347,7 @@ RawThread decode_thread(const Object& object) {
 RawSharer decode_sharer(const Object& object, Problem& problem) {
   RawSharer sharer;
   object.required("pid", sharer.pid);
+  if (sharer.pid <= 0) object.wrong("pid", " is not a process id");
   object.required("name", sharer.name);
   object.each_if_any("threads", [&](const Json& item, std::size_t index) {
     const RawThread thread = decode_thread(Object(item, "threads of sharer ", index, problem));
