@@ -216,8 +216,8 @@ struct RawSelf {
   std::uint64_t memory_bytes = 0;           ///< peak resident set
   std::uint64_t connection_hash_walks = 0;  ///< reads of iter/tcp since the start
   std::vector<std::pair<std::string, std::uint64_t>> lost;  ///< by cause, since the start
-  std::vector<RawProgram> programs{};  ///< empty: not read
-  std::vector<RawMap> maps{};          ///< empty: there are none
+  std::vector<RawProgram> programs{};                       ///< empty: not read
+  std::vector<RawMap> maps{};                               ///< empty: there are none
 };
 
 struct Sample {
