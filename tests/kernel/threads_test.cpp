@@ -173,7 +173,7 @@ class LimitedCgroup {
   static std::string hierarchy() {
     for (const char* path : {"/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup/cpu"})
       if (std::filesystem::exists(std::string(path) + "/cpu.shares")) return path;
-    const std::string v2 = "/sys/fs/cgroup";
+    std::string v2 = "/sys/fs/cgroup";
     if (!std::filesystem::exists(v2 + "/cgroup.subtree_control")) return "";
     if (!put(v2 + "/cgroup.subtree_control", "+cpu")) return "";
     return v2;
