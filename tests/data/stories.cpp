@@ -4,150 +4,20 @@
 #include "stories.h"
 
 #include <map>
-#include <memory>
 #include <utility>
+
+#include "incident.h"
+#include "parts.h"
 
 namespace listenq::test {
 
 namespace {
-
-constexpr std::uint64_t kSecond = 1'000'000'000;
-constexpr std::uint64_t kNoon = 1'772'366'400 * kSecond;  // 2026-03-01T12:00:00Z
-
-constexpr NetnsId kHost{4026531840};
-
-using Address = std::array<std::uint8_t, 16>;
-constexpr Address kAny{};
-constexpr Address kLoopback{127, 0, 0, 1};
-constexpr Address kLoopback6{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
-constexpr Address kLinkLocal{0xfe, 0x80, 0, 0,    0,    0,    0,    0,
-                             0x50, 0x54, 0, 0xff, 0xfe, 0x12, 0x34, 0x56};
-constexpr Address kGlobal6{0x20, 0x01, 0x0d, 0xb8, 0, 0x2a, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x19};
-
-struct Listen {
-  NetnsId netns = kHost;
-  Family family = Family::ipv4;
-  Address address = kAny;
-  std::uint16_t port = 0;
-  std::uint32_t limit = 0;
-  std::uint32_t accept_queue = 0;
-  std::uint32_t syn_queue = 0;
-  std::uint32_t drops = 0;
-  std::uint32_t uid = 0;
-};
-
-/// A listener as BPF reads it. Cookie and inode follow from `socket`.
-RawListener listener(std::uint64_t socket, const Listen& listen) {
-  RawListener raw;
-  raw.netns = listen.netns;
-  raw.cookie = SocketCookie{4096 + socket};
-  raw.inode = 70'000 + socket;
-  raw.family = listen.family;
-  raw.address = listen.address;
-  raw.port = listen.port;
-  raw.uid = listen.uid;
-  raw.cgroup_id = 2000 + socket;
-  raw.accept_queue_len = listen.accept_queue;
-  raw.accept_queue_limit = listen.limit;
-  raw.syn_queue_len = listen.syn_queue;
-  raw.syn_queue_young = listen.syn_queue - listen.syn_queue / 3;
-  raw.fastopen_queue_len = 0;
-  raw.fastopen_queue_limit = 0;
-  raw.sk_drops = listen.drops;
-  return raw;
-}
 
 /// As sock_diag tells it.
 RawListener by_diag(RawListener raw) {
   raw.syn_queue_len = raw.syn_queue_young = std::nullopt;
   raw.fastopen_queue_len = raw.fastopen_queue_limit = std::nullopt;
   return raw;
-}
-
-class Owners {
- public:
-  void process(std::int32_t pid, std::string name, std::optional<std::string> cgroup) {
-    table_.processes[pid] = {std::move(name), std::move(cgroup)};
-  }
-  void holds(const RawListener& raw, std::vector<std::int32_t> pids) {
-    table_.by_inode[raw.inode] = {static_cast<std::uint32_t>(table_.pids.size()),
-                                  static_cast<std::uint32_t>(pids.size())};
-    table_.pids.insert(table_.pids.end(), pids.begin(), pids.end());
-  }
-  [[nodiscard]] std::shared_ptr<const OwnerTable> table() const {
-    return std::make_shared<OwnerTable>(table_);
-  }
-
- private:
-  OwnerTable table_;
-};
-
-MibCounters counters(const std::map<std::string, std::uint64_t>& values) {
-  MibCounters mib;
-  for (const char* name :
-       {"SyncookiesSent", "SyncookiesRecv", "SyncookiesFailed", "EmbryonicRsts", "ListenOverflows",
-        "ListenDrops", "TCPReqQFullDoCookies", "TCPReqQFullDrop", "TCPFastOpenPassive",
-        "TCPFastOpenListenOverflow", "PassiveOpens", "AttemptFails"}) {
-    const auto value = values.find(name);
-    mib.emplace_back(name, value != values.end() ? value->second : 0);
-  }
-  return mib;
-}
-
-Sample sample_at(double seconds, const std::string& host, const std::string& kernel,
-                 const std::string& backend) {
-  const auto ns = static_cast<std::uint64_t>(seconds * 1e9);
-  Sample sample;
-  sample.wall_ns = kNoon + ns;
-  sample.monotonic_ns = 5'000 * kSecond + ns;
-  sample.host = host;
-  sample.kernel = kernel;
-  sample.backend = backend;
-  sample.self = {1'250'000, 40'000'000 + ns / 200, 9'437'184, 1, {{"vanished", 0}}, {}, {}};
-  return sample;
-}
-
-Counting everything_counted() {
-  Counting counting;
-  for (std::size_t i = 0; i < kCounters; ++i) counting.add(static_cast<Counter>(i));
-  counting.peaks = counting.accept_wait = counting.handshake_time = true;
-  return counting;
-}
-
-using Counts = std::map<Counter, std::uint64_t>;
-
-/// `count` values: most in this bucket, some two further.
-Histogram times(std::uint64_t count, std::size_t bucket) {
-  Histogram histogram;
-  histogram.counts.at(bucket) = count - count / 10;
-  histogram.counts.at(bucket + 2) = count / 10;
-  histogram.sum_ns = count * 1000 << bucket;
-  histogram.max_ns = std::uint64_t{3000} << bucket;
-  return histogram;
-}
-
-/// Gives the sample's last listener its counts.
-ListenerCounts& count(Sample& sample, const Counts& values) {
-  sample.listeners.back().counts = static_cast<std::uint32_t>(sample.counts.size());
-  ListenerCounts& counts = sample.counts.emplace_back();
-  for (const auto& [counter, value] : values) counts[counter] = value;
-  return counts;
-}
-
-/// The sums that belong to the namespaces: of all that the sample has of them, and `closed` before.
-void sum_up(Sample& sample, const std::map<NetnsId, ListenerCounts>& closed = {}) {
-  for (RawNamespace& netns : sample.namespaces) {
-    ListenerCounts sum;
-    if (const auto found = closed.find(netns.netns); found != closed.end()) sum = found->second;
-    for (const RawListener& raw : sample.listeners) {
-      if (raw.netns != netns.netns || !raw.counts) continue;
-      for (std::size_t i = 0; i < kCounters; ++i) {
-        sum.values.at(i) += sample.counts.at(*raw.counts).values.at(i);
-      }
-    }
-    netns.counted = static_cast<std::uint32_t>(sample.counts.size());
-    sample.counts.push_back(sum);
-  }
 }
 
 // ---- overflow: one of four nginx workers does not accept any more, and several kinds of listener
@@ -200,19 +70,6 @@ void count_stuck(Sample& sample, std::size_t step) {
                                           {Counter::requests_expired, 3 * step}});
   counts.accept_queue_peak = 512;
   counts.syn_queue_peak = 388;
-}
-
-/// One that gets through what comes in.
-void count_served(Sample& sample, std::uint64_t connections, std::uint32_t peak) {
-  if (connections == 0) return;
-  ListenerCounts& counts = count(sample, {{Counter::syns, connections},
-                                          {Counter::synacks, connections},
-                                          {Counter::handshake_acks, connections},
-                                          {Counter::accepts, connections}});
-  counts.accept_queue_peak = peak;
-  counts.syn_queue_peak = peak / 2;
-  counts.accept_wait = times(connections, 8);
-  counts.handshake_time = times(connections, 14);
 }
 
 Sample overflow_sample(std::size_t step) {
@@ -474,17 +331,6 @@ Sample churn_sample(std::size_t step) {
 
 constexpr NetnsId kEdge{4026534100};
 
-RawNic interface(NetnsId netns, std::string name, std::uint32_t ifindex, std::uint64_t frames) {
-  RawNic nic;
-  nic.netns = netns;
-  nic.interface = std::move(name);
-  nic.ifindex = ifindex;
-  nic.mode = NicMode::tc;
-  nic.passed = frames;
-  nic.handshake_times = true;
-  return nic;
-}
-
 std::vector<RawNic> filtered_nics(std::uint64_t step) {
   RawNic lo = interface(kHost, "lo", 1, 900 * step);
   lo.ports.resize(2);
@@ -548,11 +394,9 @@ Sample filtered_sample(std::size_t step) {
 }  // namespace
 
 std::vector<Story> stories() {
-  std::vector<Story> all{{"overflow", {}},
-                         {"quiet", {quiet_sample()}},
-                         {"unprivileged", {}},
-                         {"churn", {}},
-                         {"filtered", {}}};
+  std::vector<Story> all{{"overflow", {}},     {"quiet", {quiet_sample()}},
+                         {"unprivileged", {}}, {"churn", {}},
+                         {"filtered", {}},     {"incident", incident_samples()}};
   for (std::size_t step = 0; step < 3; ++step) all[0].samples.push_back(overflow_sample(step));
   for (std::size_t step = 0; step < 2; ++step) all[2].samples.push_back(unprivileged_sample(step));
   for (std::size_t step = 0; step < 4; ++step) all[3].samples.push_back(churn_sample(step));

@@ -49,7 +49,7 @@ StateWord state_word(char state) {
     case 'S':
       return {"sleeping", Style::normal};
     case 'D':
-      return {"blocked", Style::warn};  // uninterruptible: disk, NFS
+      return {"BLOCKED", Style::warn};  // uninterruptible: disk, NFS
     case 'T':
       return {"STOPPED", Style::bad};
     case 't':

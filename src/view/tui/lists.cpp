@@ -164,7 +164,8 @@ std::string process_cost(const ScreenState& state) {
   text += fmt::format(", {} of memory at most; a sample takes {}", bytes_text(self.memory_bytes),
                       duration_text(static_cast<double>(self.sample_ns) / 1e9));
   if (self.connection_hash_walks > 0) {
-    text += fmt::format(", {} walks of the connection hash", grouped(self.connection_hash_walks));
+    text += fmt::format(", {} walk{} of the connection hash", grouped(self.connection_hash_walks),
+                        self.connection_hash_walks == 1 ? "" : "s");
   }
   return text;
 }
