@@ -177,6 +177,7 @@ TEST(TuiTerminal, CtrlSIsAKeyLikeOthers) {
 TEST(TuiTerminal, ATerminalThatTakesNoOutputHoldsUpNothing) {
   Child child([] { return run_screen([](Tui& tui) { tui.tick(); }); });
   ASSERT_TRUE(child.wait_for("Quit"));
+  child.settle();  // a write under way would wait for the terminal
   child.stop_output();
   child.type("jkjk");
   child.type("q");

@@ -328,6 +328,7 @@ std::vector<Column> choose_columns(const ColumnView& view, const Contents& conte
 const std::vector<ColumnChoice>& all_columns() {
   static const std::vector<ColumnChoice> all = [] {
     std::vector<ColumnChoice> columns;
+    columns.reserve(kOwnColumns.size() + fields().size());
     for (const OwnColumn& own : kOwnColumns) {
       columns.push_back({own.kind, find_field(own.field)});
     }

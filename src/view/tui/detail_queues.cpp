@@ -49,18 +49,19 @@ template <class Get>
 Values spread(const History::Series& series, const Span& span, std::size_t count, Get get) {
   Values values(count);
   const double place_seconds = span.seconds / static_cast<double>(count);
-  const auto place_of = [&](std::uint64_t time_ns) {
-    const double ago = static_cast<double>(span.end_ns - time_ns) / 1e9;
-    return static_cast<double>(count) - 1 - std::floor(ago / place_seconds);
+  // From the right end, for that is where the time is known to the nanosecond.
+  const auto places_ago = [&](std::uint64_t time_ns) {
+    const double ago = static_cast<double>(span.end_ns - time_ns) / 1e9 / place_seconds;
+    return static_cast<std::size_t>(std::min(ago, static_cast<double>(count)));
   };
   std::optional<std::uint64_t> before;
   for (const History::Sampled& sampled : series.samples) {
-    const double last = place_of(sampled.monotonic_ns);
-    const double first = before ? std::min(place_of(*before) + 1, last) : last;
+    const std::size_t newest = places_ago(sampled.monotonic_ns);
+    const std::size_t oldest = before ? std::max(places_ago(*before), newest + 1) : newest + 1;
     before = sampled.monotonic_ns;
     const auto value = static_cast<double>(get(sampled.point));
-    for (double place = std::max(first, 0.0); place <= last; ++place) {
-      auto& at = values[static_cast<std::size_t>(place)];
+    for (std::size_t ago = newest; ago < std::min(oldest, count); ++ago) {
+      auto& at = values[count - 1 - ago];
       at = std::max(at.value_or(0), value);
     }
   }
@@ -225,7 +226,7 @@ std::vector<Limit> limits_of(const ListenerRow& row) {
   limits.push_back({"accept queue", fmt::format("{}", row.raw->accept_queue_limit), origin(row)});
   limits.push_back({"SYN queue",
                     row.syn_queue_limit ? fmt::format("{}", *row.syn_queue_limit) : "-",
-                    "the smallest that applies now"});
+                    "from here on SYNs are refused, or answered by cookies"});
   limits.push_back({"somaxconn", number_or_dash(sysctls.somaxconn),
                     row.somaxconn_raised_since.value_or(false)
                         ? "raised since: a new listen() would get more"

@@ -23,16 +23,15 @@ double seconds_between(std::uint64_t from_ns, std::uint64_t to_ns) {
   return to_ns > from_ns ? static_cast<double>(to_ns - from_ns) / 1e9 : 0;
 }
 
-/// Where most was lost.
+/// Where most was lost, and whether the accept queue was what refused.
 std::string step_text(const Episode& episode) {
   const std::uint64_t most = std::max(
       {episode.lost_before_tcp, episode.lost_at_syn, episode.lost_at_ack, episode.lost_unknown});
-  std::string text = most == episode.lost_at_ack       ? "at the ACK"
-                     : most == episode.lost_at_syn     ? "at the SYN"
-                     : most == episode.lost_before_tcp ? "before TCP"
-                                                       : "unknown (sk_drops)";
-  if (episode.overflows > 0) text += ", accept queue full";
-  return text;
+  const std::string_view step = most == episode.lost_at_ack       ? "ACK"
+                                : most == episode.lost_at_syn     ? "SYN"
+                                : most == episode.lost_before_tcp ? "before TCP"
+                                                                  : "unknown";
+  return fmt::format("{}{}", step, episode.overflows > 0 ? ", queue full" : "");
 }
 
 std::string queue_text(const std::optional<std::uint32_t>& peak,
@@ -190,8 +189,8 @@ ListPage events_page(const ScreenState& state) {
   const Snapshot& snapshot = *state.shown.snapshot;
   ListPage page;
   page.title = "Events: when listeners lost connections, the newest first";
-  page.columns = {{"SINCE"},   {"UNTIL"},      {"LASTED", true},  {"LISTENER"},   {"NETNS"},
-                  {"PROCESS"}, {"LOST", true}, {"ACCEPTQ", true}, {"SYNQ", true}, {"LOST WHERE"}};
+  page.columns = {{"SINCE"},      {"UNTIL"},   {"LASTED", true},  {"LISTENER"},   {"PROCESS"},
+                  {"LOST", true}, {"AT STEP"}, {"ACCEPTQ", true}, {"SYNQ", true}, {"NETNS"}};
   for (std::size_t i = 0; i < snapshot.episodes.size(); ++i) {
     page.rows.push_back(row_of(episode_at(snapshot, i), snapshot));
   }
