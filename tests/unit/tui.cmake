@@ -4,6 +4,7 @@ target_sources(unit_tests PRIVATE
   ${CMAKE_CURRENT_LIST_DIR}/tui_detail_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/tui_keys_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/tui_looks_test.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/tui_pages_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/tui_screen_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/tui_settings_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/tui_terminal_test.cpp
