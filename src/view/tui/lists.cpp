@@ -52,12 +52,12 @@ ListPage::Row row_of(const Episode& episode, const Snapshot& snapshot) {
       episode.ended ? clock_text(end) : "goes on",
       duration_text(seconds_between(episode.start_wall_ns, end)),
       local_text(raw),
-      episode.netns_name ? printable(*episode.netns_name) : fmt::format("{}", number(raw.netns)),
       process,
       grouped(episode.lost()),
+      step_text(episode),
       queue_text(episode.accept_queue_peak, episode.accept_queue_limit),
       queue_text(episode.syn_queue_peak, episode.syn_queue_limit),
-      step_text(episode)};
+      episode.netns_name ? printable(*episode.netns_name) : fmt::format("{}", number(raw.netns))};
   return row;
 }
 
