@@ -185,7 +185,7 @@ struct Snapshot {
   Totals totals;
 
   // What rows point into and the Sample does not hold.
-  std::shared_ptr<const Sample> before;  ///< counts of the sample before; null: none
+  std::shared_ptr<const Sample> before;  ///< null: this is the first one
   CountingPeriod counting;
   std::vector<Waterfall> waterfalls;  ///< one a port
   std::deque<RawNamespace> unlisted_namespaces;

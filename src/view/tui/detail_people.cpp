@@ -31,8 +31,8 @@ const RawCloseUp* close_up_of(const Sample& sample, const RawListener& raw) {
 
 /// The same listener in the sample before, for what happened since.
 const RawCloseUp* close_up_before(const DetailContext& context) {
-  const auto& before = context.state.before;
-  return before == nullptr ? nullptr : close_up_of(*before->sample, *context.row.raw);
+  const Sample* const before = context.snapshot.before.get();
+  return before == nullptr ? nullptr : close_up_of(*before, *context.row.raw);
 }
 
 // --- threads

@@ -54,7 +54,6 @@ void move_to_top(ScreenState& state) {
 void set_frozen(ScreenState& state, bool frozen) {
   state.frozen = frozen;
   if (frozen || !state.live.snapshot) return;
-  state.before = state.shown.snapshot;
   state.shown = state.live;
   state.contents = measure(state.shown.snapshot->listeners);
   refresh(state);

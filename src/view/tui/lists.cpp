@@ -63,9 +63,9 @@ ListPage::Row row_of(const Episode& episode, const Snapshot& snapshot) {
 
 // --- interfaces
 
-const RawNic* find_nic(const std::shared_ptr<const Snapshot>& snapshot, const RawNic& wanted) {
-  if (snapshot == nullptr) return nullptr;
-  const auto& nics = snapshot->sample->nics;
+const RawNic* find_nic(const Sample* sample, const RawNic& wanted) {
+  if (sample == nullptr) return nullptr;
+  const auto& nics = sample->nics;
   const auto found = std::find_if(nics.begin(), nics.end(), [&](const RawNic& nic) {
     return nic.netns == wanted.netns && nic.ifindex == wanted.ifindex;
   });
@@ -91,8 +91,7 @@ std::optional<double> gain_per_second(std::uint64_t now, std::uint64_t before,
   return static_cast<double>(now - before) / *seconds;
 }
 
-ListPage::Row row_of(const RawNic& nic, const ScreenState& state) {
-  const Snapshot& snapshot = *state.shown.snapshot;
+ListPage::Row row_of(const RawNic& nic, const Snapshot& snapshot) {
   ListPage::Row row;
   row.cells = {netns_of(snapshot, nic.netns), printable(nic.interface),
                nic.mode ? std::string(nic_mode_name(*nic.mode)) : "not watched"};
@@ -100,7 +99,7 @@ ListPage::Row row_of(const RawNic& nic, const ScreenState& state) {
     row.style = Style::warn;
     row.cells.resize(9, "-");
   } else {
-    const RawNic* const before = find_nic(state.before, nic);
+    const RawNic* const before = find_nic(snapshot.before.get(), nic);
     std::optional<double> syns;
     if (before != nullptr && before->mode) {
       syns = gain_per_second(sum(nic, &NicPort::syn_in), sum(*before, &NicPort::syn_in),
@@ -127,10 +126,9 @@ ListPage::Row row_of(const RawNic& nic, const ScreenState& state) {
 
 // --- own cost
 
-const RawProgram* find_program(const std::shared_ptr<const Snapshot>& snapshot,
-                               const std::string& name, std::size_t index) {
-  if (snapshot == nullptr) return nullptr;
-  const auto& programs = snapshot->sample->self.programs;
+const RawProgram* find_program(const Sample* sample, const std::string& name, std::size_t index) {
+  if (sample == nullptr) return nullptr;
+  const auto& programs = sample->self.programs;
   return index < programs.size() && programs[index].name == name ? &programs[index] : nullptr;
 }
 
@@ -150,8 +148,7 @@ ListPage::Row row_of(const RawProgram& program, const RawProgram* before,
   return row;
 }
 
-std::string process_cost(const ScreenState& state) {
-  const Snapshot& snapshot = *state.shown.snapshot;
+std::string process_cost(const Snapshot& snapshot) {
   const RawSelf& self = snapshot.sample->self;
   std::string text = "this process: ";
   std::optional<double> busy;
@@ -205,7 +202,7 @@ ListPage interfaces_page(const ScreenState& state) {
                   {"SYN", true}, {"SYN/s", true}, {"SYN-ACK", true}, {"ACK", true},
                   {"RST", true}, {"NOTE"}};
   for (const RawNic& nic : state.shown.snapshot->sample->nics) {
-    page.rows.push_back(row_of(nic, state));
+    page.rows.push_back(row_of(nic, *state.shown.snapshot));
   }
   page.when_empty = "no interface is watched; --nic auto, or --nic eth0, does";
   return page;
@@ -216,7 +213,7 @@ ListPage cost_page(const ScreenState& state) {
   const RawSelf& self = snapshot.sample->self;
   ListPage page;
   page.title = "Own cost";
-  page.notes = {process_cost(state), lost_text(self)};
+  page.notes = {process_cost(snapshot), lost_text(self)};
   for (const RawMap& map : self.maps) {
     page.notes.push_back(fmt::format("table {}: {} of {} entries", printable(map.name),
                                      grouped(map.entries), grouped(map.max_entries)));
@@ -225,8 +222,8 @@ ListPage cost_page(const ScreenState& state) {
   page.columns = {{"PROGRAM"}, {"RUNS", true}, {"RUNS/s", true}, {"NS A RUN", true}, {"OF A CORE"}};
   for (std::size_t i = 0; i < self.programs.size(); ++i) {
     const RawProgram& program = self.programs[i];
-    page.rows.push_back(
-        row_of(program, find_program(state.before, program.name, i), snapshot.interval_seconds));
+    page.rows.push_back(row_of(program, find_program(snapshot.before.get(), program.name, i),
+                               snapshot.interval_seconds));
   }
   page.when_empty = state.playback ? "none in this sample of the recording" : "none known yet";
   return page;

@@ -167,7 +167,6 @@ void show(ScreenState& state, std::shared_ptr<const Snapshot> snapshot, std::uin
   state.now_ns = now_ns;
   state.interval_changed = false;
   if (state.frozen && state.shown.snapshot) return;
-  state.before = state.shown.snapshot;
   state.shown = state.live;
   state.contents = measure(state.shown.snapshot->listeners);
   refresh(state);
@@ -176,7 +175,6 @@ void show(ScreenState& state, std::shared_ptr<const Snapshot> snapshot, std::uin
 void restart(ScreenState& state) {
   state.live = {};
   state.shown = {};
-  state.before = nullptr;
   state.baseline = nullptr;
   state.history.clear();
   refresh(state);

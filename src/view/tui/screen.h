@@ -131,7 +131,6 @@ struct ScreenState {
   std::uint64_t now_ns = 0;  ///< monotonic; set before drawing, for the age of the sample
   Shown live;                ///< the latest
   Shown shown;               ///< the same, or an older one when frozen
-  std::shared_ptr<const Snapshot> before;  ///< the one shown before it
 
   // Follows from the above; kept by show(), set_size() and handle_key().
   History history;                       ///< of all that came in, frozen or not

@@ -11,8 +11,8 @@
 
 namespace listenq::tui {
 
-/// Only the columns: a screen opened in an emergency shows what it always shows, the worst on top and
-/// nothing hidden.
+/// Only the columns: a screen opened in an emergency shows what it always shows, the worst on top
+/// and nothing hidden.
 struct Settings {
   std::vector<std::string> columns;  ///< as find_column() knows them; empty: those that fit
   bool operator==(const Settings&) const = default;
