@@ -152,9 +152,8 @@ std::string process_cost(const Snapshot& snapshot) {
   const RawSelf& self = snapshot.sample->self;
   std::string text = "this process: ";
   std::optional<double> busy;
-  if (state.before != nullptr) {
-    busy =
-        gain_per_second(self.cpu_ns, state.before->sample->self.cpu_ns, snapshot.interval_seconds);
+  if (snapshot.before != nullptr) {
+    busy = gain_per_second(self.cpu_ns, snapshot.before->self.cpu_ns, snapshot.interval_seconds);
   }
   text += busy ? fmt::format("{:.2f} % of a core", *busy / 1e7) : std::string("CPU not known yet");
   text += fmt::format(", {} of memory at most; a sample takes {}", bytes_text(self.memory_bytes),
