@@ -57,7 +57,7 @@ http {
   server { listen $address:$port backlog=16; return 204; }
 }
 END
-  in_server nginx -e "$work/nginx/log" -c "$work/nginx/conf" >"$work/nginx/out" 2>&1 &
+  ip netns exec "$server_netns" nginx -e "$work/nginx/log" -c "$work/nginx/conf" >"$work/nginx/out" 2>&1 &
   nginx=$!
   if ! poll 10 has_workers; then
     cat "$work/nginx/"{out,log} >&2 || true
@@ -82,7 +82,7 @@ start_load() {
 }
 end_loads() {
   ((!${#loads[@]})) || kill "${loads[@]}" 2>/dev/null || true
-  wait ${loads[@]+"${loads[@]}"} 2>/dev/null || true
+  ((!${#loads[@]})) || wait "${loads[@]}" 2>/dev/null || true
   loads=()
 }
 
