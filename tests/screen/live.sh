@@ -68,9 +68,13 @@ END
 workers() { cat "/proc/$nginx/task/$nginx/children" 2>/dev/null || true; }
 has_workers() { [[ $(workers | wc -w) == 2 && -n $(in_server ss -Htln "sport = :$port") ]]; }
 signal_nginx() { kill -s "$1" "$nginx" $(workers); }
+# Its master ends the workers; only if it doesn't, all are killed.
+has_ended() { [[ -z $(jobs -pr | grep -x "$nginx") ]]; }
 stop_nginx() {
   [[ -n $nginx ]] || return 0
-  signal_nginx KILL 2>/dev/null || true
+  signal_nginx CONT 2>/dev/null || true
+  kill -TERM "$nginx" 2>/dev/null || true
+  poll 5 has_ended || signal_nginx KILL 2>/dev/null || true
   wait "$nginx" 2>/dev/null || true
   nginx=
 }
@@ -205,30 +209,38 @@ check_delay() {
   fi
 }
 
+# Two samples: then the tool knows what is new.
+knows_rates() { look && grep -qE '^SYN/s [0-9]' <<<"$shown"; }
+
+# find_overflow WHAT before|into
 find_overflow() {
-  local what=$1 losses overflows since
+  local what=$1 losses overflows first
   start_nginx
   losses=$(mib ListenDrops) overflows=$(mib ListenOverflows)
   if [[ $2 == before ]]; then
     start_live
-    signal_nginx STOP
-    start_load 40 8
-    poll 10 has_overflowed "$overflows" || fail "live overflow, $what: nothing overflows"
-    since=$(date -u +%T)
-  else
-    signal_nginx STOP
-    start_load 40 12
-    poll 10 has_overflowed "$overflows" || fail "live overflow, $what: nothing overflows"
+    poll 5 knows_rates || fail "live overflow, $what: no rates"
+  fi
+  signal_nginx STOP
+  start_load 40 10
+  poll 10 has_overflowed "$overflows" || fail "live overflow, $what: nothing overflows"
+  first=$(date -u +%T)
+  if [[ $2 == into ]]; then
     start_live
-    since=$(header_time)
+    first=$(header_time)
   fi
   if poll 8 finds_overflow; then
-    check_delay 2 "$(clock_seconds "$since")" "$what"
+    check_delay 2 "$(clock_seconds "$first")" "$what"
   else
     fail "live overflow, $what: the screen does not say it:"
     show_instead
   fi
-  cp /dev/stdin "$results/live-$2.txt" <<<"$shown"
+  printf '%s\n' "$shown" >"$results/live-$2.txt"
+  check_since "$2" "$first" "$what"
+  keys Enter
+  page "overflow, $what: detail" '^! LOSING' 'refused at the (SYN|ACK)' 'Who holds it' '^! +STOPPED in '
+  printf '%s\n' "$shown" >"$results/live-$2-detail.txt"
+  keys q
   wait "${loads[@]}" || true
   loads=()
   signal_nginx CONT
@@ -236,6 +248,19 @@ find_overflow() {
   keys q q
   ends_with 0 "live overflow, $what: quit"
   stop_nginx
+}
+
+# check_since before|into FIRST WHAT: an episode begins with the last sample without a loss.
+check_since() {
+  local said early wanted=before
+  said=$(sed -n 's/^! LOSING .*since \([0-9:]\{8\}\( or before\)\?\).*/\1/p' <<<"$shown")
+  [[ $said != *' or before' ]] || wanted=into
+  early=$((($(clock_seconds "$2") - $(clock_seconds "${said%% *}") + 86400) % 86400))
+  if [[ $1 == "$wanted" ]] && ((early <= 1)); then
+    pass "live overflow, $3: since $said"
+  else
+    fail "live overflow, $3: since '$said', the first loss was at $2"
+  fi
 }
 
 # check_end WHAT LOSSES OVERFLOWS before|into: the trouble is over, and the list of events has it.
@@ -246,7 +271,7 @@ check_end() {
   poll 10 holds '^Events' '^  <?[0-9:]{8} +[0-9:]{8} ' || true # an episode ends 3 s after its last loss
   page "overflow, $what: events" \
     "^  <?[0-9:]{8} +[0-9:]{8} .* $address:$port +$server_netns +nginx $nginx .* at the (SYN|ACK), accept queue full"
-  cp /dev/stdin "$results/live-events-$4.txt" <<<"$shown"
+  printf '%s\n' "$shown" >"$results/live-$4-events.txt"
   lost=$(awk '/nginx/ { for (i = 1; i <= NF; i++) if ($i == "nginx") { gsub(",", "", $(i + 2)); n += $(i + 2) } }
     END { print n + 0 }' <<<"$shown")
   local drops=$(($(mib ListenDrops) - $2)) overflowed=$(($(mib ListenOverflows) - $3))
