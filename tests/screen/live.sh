@@ -3,11 +3,10 @@
 # The screen of what happens now: an nginx in a network namespace of its own, first healthy, then
 # stopped under load. What one must see is looked for without a key pressed. Root only. Sourced by
 # tests/screen/run.
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2154,SC2034,SC2046,SC2086,SC1007
 
 server_netns=lq-screen-$$ client_netns=lq-screen-$$-c
 address=192.0.2.1 port=8080 # of TEST-NET-1: on no other machine
-window=160x40
 nginx= loads=()
 
 walk_live() {
@@ -18,8 +17,8 @@ walk_live() {
   else
     open_world
     walk_pages
-    find_overflow 'started before' before
-    find_overflow 'started into it' into
+    find_overflow 'started before' before 160x40
+    find_overflow 'started into it' into 80x24
   fi
 }
 
@@ -69,7 +68,7 @@ workers() { cat "/proc/$nginx/task/$nginx/children" 2>/dev/null || true; }
 has_workers() { [[ $(workers | wc -w) == 2 && -n $(in_server ss -Htln "sport = :$port") ]]; }
 signal_nginx() { kill -s "$1" "$nginx" $(workers); }
 # Its master ends the workers; only if it doesn't, all are killed.
-has_ended() { [[ -z $(jobs -pr | grep -x "$nginx") ]]; }
+has_ended() { ! jobs -pr | grep -qx "$nginx"; }
 stop_nginx() {
   [[ -n $nginx ]] || return 0
   signal_nginx CONT 2>/dev/null || true
@@ -108,7 +107,10 @@ mib() {
 
 # --- Healthy: every page ---------------------------------------------------------------------------
 
+# start_live SIZE [OPTION...]
 start_live() {
+  local window=$1
+  shift
   open_terminal "$window" "$top" --netns "$server_netns" -d 1 "$@"
   poll 20 holds "^[ !] .*$address:$port .* nginx" || {
     fail "live: no table:"
@@ -132,7 +134,7 @@ page() {
 walk_pages() {
   start_nginx
   start_load 20 30
-  start_live --nic auto
+  start_live 160x40 --nic auto
   page table 'in trouble 0' 'SYN/s [1-9]' 'accepts/s [1-9]' 'sorted by trouble first' '^F1 Help'
   keys Space
   page frozen FROZEN
@@ -168,6 +170,20 @@ walk_pages() {
   page 'shorter interval' 'every 0.5 s'
   keys +
   page 'longer interval' 'every 1.0 s'
+  keys '>'
+  page 'sorted by a column' 'sorted by ADDRESS:PORT|sorted by PORT|sorted by NETNS'
+  keys I '<'
+  page 'trouble first again' 'sorted by trouble first'
+  keys /
+  line 8080
+  page search 'search 8080'
+  keys F3 N Escape @
+  page 'no recording' '@ goes to a time in a recording; this is live'
+  keys g
+  resize_terminal 80x24
+  page 'a small window' '^F1 Help .* Freeze' "$address:$port in netns"
+  resize_terminal 160x40
+  page 'a large window' '^F1 Help .* x Cost'
   keys f
   line 'process ~ nginx'
   page filter 'filter process ~ nginx'
@@ -187,16 +203,17 @@ clock_seconds() { # HH:MM:SS
 header_time() { grep -oE '[0-9:]{8} UTC' <<<"$shown" | sed 's/ UTC//;q'; }
 has_overflowed() { (($(mib ListenOverflows) > $1)); }
 
-# All that one looks for at 3 a.m., with its lines of the screen.
+# All that one looks for at 3 a.m.; sentences go over several lines where the window is narrow.
 finds_overflow() {
   look
-  grep -qE "in trouble 1!" <<<"$shown" &&
-    sed -n 6p <<<"$shown" | grep -qE "^! .*$address:$port .*FULL.* nginx" &&
+  sed -n 2p <<<"$shown" | grep -qE 'in trouble 1!' &&
+    sed -n 6p <<<"$shown" | grep -qE "^! .*$address:$port .*(FULL|!!!).* nginx" &&
     grep -qE "^$address:$port in netns $server_netns, nginx pid $nginx " <<<"$shown" &&
-    grep -qE '^! LOSING .*since [0-9:]{8}.*refused at the (SYN|ACK)' <<<"$shown"
+    sentences | grep -qE ' ! LOSING .*since [0-9:]{8}.* refused at the (SYN|ACK)'
 }
+sentences() { tr '\n' ' ' <<<"$shown"; }
 
-# within SECONDS SINCE WHAT: by the time in the header, which is the sample's.
+# check_delay SECONDS SINCE WHAT: by the time in the header, which is the sample's.
 check_delay() {
   local took
   took=$(($(clock_seconds "$(header_time)") - $2))
@@ -212,13 +229,13 @@ check_delay() {
 # Two samples: then the tool knows what is new.
 knows_rates() { look && grep -qE '^SYN/s [0-9]' <<<"$shown"; }
 
-# find_overflow WHAT before|into
+# find_overflow WHAT before|into SIZE
 find_overflow() {
   local what=$1 losses overflows first
   start_nginx
   losses=$(mib ListenDrops) overflows=$(mib ListenOverflows)
   if [[ $2 == before ]]; then
-    start_live
+    start_live "$3"
     poll 5 knows_rates || fail "live overflow, $what: no rates"
   fi
   signal_nginx STOP
@@ -226,7 +243,7 @@ find_overflow() {
   poll 10 has_overflowed "$overflows" || fail "live overflow, $what: nothing overflows"
   first=$(date -u +%T)
   if [[ $2 == into ]]; then
-    start_live
+    start_live "$3"
     first=$(header_time)
   fi
   if poll 8 finds_overflow; then
@@ -237,6 +254,7 @@ find_overflow() {
   fi
   printf '%s\n' "$shown" >"$results/live-$2.txt"
   check_since "$2" "$first" "$what"
+  resize_terminal 160x40
   keys Enter
   page "overflow, $what: detail" '^! LOSING' 'refused at the (SYN|ACK)' 'Who holds it' '^! +STOPPED in '
   printf '%s\n' "$shown" >"$results/live-$2-detail.txt"
@@ -253,7 +271,7 @@ find_overflow() {
 # check_since before|into FIRST WHAT: an episode begins with the last sample without a loss.
 check_since() {
   local said early wanted=before
-  said=$(sed -n 's/^! LOSING .*since \([0-9:]\{8\}\( or before\)\?\).*/\1/p' <<<"$shown")
+  said=$(sentences | sed -n 's/.* ! LOSING .*since \([0-9:]\{8\}\( or before\)\?\).*/\1/p')
   [[ $said != *' or before' ]] || wanted=into
   early=$((($(clock_seconds "$2") - $(clock_seconds "${said%% *}") + 86400) % 86400))
   if [[ $1 == "$wanted" ]] && ((early <= 1)); then
@@ -275,7 +293,7 @@ check_end() {
   lost=$(awk '/nginx/ { for (i = 1; i <= NF; i++) if ($i == "nginx") { gsub(",", "", $(i + 2)); n += $(i + 2) } }
     END { print n + 0 }' <<<"$shown")
   local drops=$(($(mib ListenDrops) - $2)) overflowed=$(($(mib ListenOverflows) - $3))
-  if [[ $4 == before ]] && ((lost != drops || lost != overflowed)); then
+  if [[ $4 == before ]] && ! ((lost == drops && lost == overflowed)); then
     fail "live overflow, $what: $lost losses in the events, the kernel counts $drops, $overflowed of them overflows"
     show_instead
   elif ((lost == 0 || lost > drops)); then # what was lost before the tool came is not in them

@@ -2,7 +2,7 @@
 #
 # Every key and page of the help, over a recording: at its end all is fixed, so that each screen is
 # compared with its golden file. Sourced by tests/screen/run.
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2154,SC2034,SC2046,SC2086,SC1007
 
 settings=$XDG_CONFIG_HOME/listenq-top/screen.conf
 
@@ -29,11 +29,15 @@ saved_is() {
 }
 
 walk_replay() {
+  local file
   rm -f "$results"/*.txt
   [[ -z $update ]] || rm -f "$golden"/*.txt
   walk_everything 80x24
   walk_wide_window 120x40
   walk_small_and_ascii
+  for file in "$golden"/*; do
+    [[ -n ${wanted_files[$file]:-} ]] || fail "${file#"$root"/}: no screen is compared with it"
+  done
   ((!${#updated[@]})) || echo "${#updated[@]} golden files written; read the difference before committing it"
 }
 

@@ -2,7 +2,7 @@
 #
 # The terminal that tests/screen/run looks at: a tmux server of its own, with one pane. Keys and the
 # mouse go in as bytes, the screen comes out as text. Sourced, never executed.
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2154,SC2034,SC2046,SC2086,SC1007
 
 deadline=5 # seconds that a screen may take
 shown=     # the screen as it was captured last
@@ -104,7 +104,7 @@ settle() {
   done
 }
 
-declare -A updated=()
+declare -A updated=() wanted_files=()
 previous= # the golden file before: a key that shows nothing new would prove nothing
 
 # expect NAME: the screen is, or becomes, what the golden file NAME says.
@@ -116,6 +116,7 @@ expect() {
     printf '%s\n' "$shown" >"$file"
     updated[$1.$size]=1
   fi
+  wanted_files[$file]=1
   [[ ! -f $file ]] || wanted=$(<"$file")
   if [[ -z $wanted ]]; then
     fail "$1 $size: no golden file (tests/screen/run --update writes it)"
