@@ -6,13 +6,14 @@
 
 settings=$XDG_CONFIG_HOME/listenq-top/screen.conf
 
-# start SIZE [OPTION...]: at the end of the recording.
+# start STORY SIZE [OPTION...]: at the end of the recording.
 start() {
-  local window=$1
-  shift
-  open_terminal "$window" "$top" replay "$recording" "$@"
+  local window=$2
+  story=$1
+  shift 2
+  open_terminal "$window" "$top" replay "$root/tests/data/$story.lqrec" "$@"
   poll "$deadline" holds 'PLAYING|END' || {
-    fail "start $size:"
+    fail "start $story $size:"
     show_instead
   }
   keys @
@@ -32,28 +33,42 @@ walk_replay() {
   local file
   rm -f "$results"/*.txt
   [[ -z $update ]] || rm -f "$golden"/*.txt
-  walk_everything 80x24
-  walk_wide_window 120x40
-  walk_small_and_ascii
+  walk_incident 80x24
+  walk_many_listeners 80x24
+  walk_windows
+  walk_ascii
   for file in "$golden"/*; do
     [[ -n ${wanted_files[$file]:-} ]] || fail "${file#"$root"/}: no screen is compared with it"
   done
   ((!${#updated[@]})) || echo "${#updated[@]} golden files written; read the difference before committing it"
 }
 
-walk_everything() {
-  start "$1"
+# One listener in trouble, a few others: the story that most pages are looked at with.
+walk_incident() {
+  start incident "$1"
   expect table
-  walk_table
   walk_detail
   walk_lists
-  walk_lines
   walk_columns
-  walk_mouse
   walk_playback
   keys q
   ends_with 0 quit
-  walk_saved_columns "$1"
+  start incident "$1"
+  walk_saved_columns
+  keys F10
+  ends_with 0 F10
+}
+
+# More than the window holds.
+walk_many_listeners() {
+  start overflow "$1"
+  expect table
+  walk_table
+  walk_tree
+  walk_lines
+  walk_mouse
+  keys C-c
+  ends_with 0 Ctrl-C
 }
 
 walk_table() {
@@ -79,16 +94,6 @@ walk_table() {
   expect sort-last
   keys '>'
   expect table
-  keys t
-  expect tree-netns
-  keys g Enter
-  expect tree-netns-folded
-  keys Enter t
-  expect tree-container
-  keys F5
-  expect tree-reuseport
-  keys t
-  expect table
   keys c
   expect totals
   keys c
@@ -106,6 +111,19 @@ walk_table() {
   keys Right Right Right
   expect wide-right
   keys Left Left Left w
+  expect table
+}
+
+walk_tree() {
+  keys t
+  expect tree-netns
+  keys g Enter
+  expect tree-netns-folded
+  keys Enter t
+  expect tree-container
+  keys F5
+  expect tree-reuseport
+  keys t
   expect table
 }
 
@@ -185,25 +203,18 @@ walk_columns() {
   keys q g
   expect table
   saved_is ''
-  keys F2 j Space q
-  expect columns-without
 }
 
 walk_saved_columns() {
-  start "$1"
   expect columns-kept
   keys F2
   expect columns-own
   keys a q
   expect table
   saved_is ''
-  keys F10
-  ends_with 0 F10
 }
 
 walk_mouse() {
-  keys F2 a q g
-  expect table
   wheel down
   expect mouse-wheel
   wheel up
@@ -225,6 +236,8 @@ walk_mouse() {
 }
 
 walk_playback() {
+  keys F2 j Space q # for the next start
+  expect columns-without
   keys ,
   expect step-back
   keys .
@@ -236,18 +249,25 @@ walk_playback() {
   line start
   expect at-start
   keys @
-  line +1s
-  expect at-1s
+  line +8s
+  expect at-8s
+  keys @
+  line 12:00:30
+  expect at-time
+  keys @
+  line -2s
+  expect at-2s-before
   keys '[' '[' '[' '[' Space
   expect slow
-  keys Space ']' ']' ']' ']' ']' Space
-  expect table
+  keys ']' ']' ']' ']' ']' ']' ']' ']' ']'
+  expect columns-without
 }
 
-walk_wide_window() {
-  start 80x24
+walk_windows() {
+  rm -f "$settings"
+  start incident 80x24
   expect table
-  resize_terminal "$1"
+  resize_terminal 120x40
   expect table
   keys Enter
   expect detail
@@ -261,13 +281,7 @@ walk_wide_window() {
   expect cost
   keys x h
   expect help
-  keys h t
-  expect tree-netns
-  keys t t
-  expect tree-reuseport
-  keys t w
-  expect wide
-  keys w F2
+  keys h F2
   expect columns
   keys q
   expect table
@@ -283,13 +297,21 @@ walk_wide_window() {
   expect detail
   keys q q
   ends_with 0 'quit after resizes'
+  start overflow 120x40
+  expect table
+  keys t t t
+  expect tree-reuseport
+  keys t w
+  expect wide
+  keys w q
+  ends_with 0 'quit'
 }
 
-walk_small_and_ascii() {
-  start 80x24 --ascii
+walk_ascii() {
+  start incident 80x24 --ascii
   expect ascii-table
   keys Enter
   expect ascii-detail
   keys C-c
-  ends_with 0 Ctrl-C
+  ends_with 0 'Ctrl-C in the ascii screen'
 }

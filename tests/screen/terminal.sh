@@ -107,27 +107,30 @@ settle() {
 declare -A updated=() wanted_files=()
 previous= # the golden file before: a key that shows nothing new would prove nothing
 
-# expect NAME: the screen is, or becomes, what the golden file NAME says.
+story= # the recording that plays
+
+# expect NAME: the screen is, or becomes, what the golden file of this name says.
 expect() {
-  local file=$golden/$1.$size.txt wanted=
-  if [[ -n $update && -z ${updated[$1.$size]:-} ]]; then # the first time; later it must be the same
+  local what=$story.$1.$size wanted=
+  local file=$golden/$what.txt
+  if [[ -n $update && -z ${updated[$what]:-} ]]; then # the first time; later it must be the same
     settle
     mkdir -p "$golden"
     printf '%s\n' "$shown" >"$file"
-    updated[$1.$size]=1
+    updated[$what]=1
   fi
   wanted_files[$file]=1
   [[ ! -f $file ]] || wanted=$(<"$file")
   if [[ -z $wanted ]]; then
-    fail "$1 $size: no golden file (tests/screen/run --update writes it)"
+    fail "$what: no golden file (tests/screen/run --update writes it)"
   elif [[ $wanted == "$previous" ]]; then
-    fail "$1 $size: shows nothing new, so that the key is not tested"
+    fail "$what: shows nothing new, so that the key is not tested"
   elif poll "$deadline" shows "$wanted"; then
-    pass "$1 $size"
+    pass "$what"
   else
-    fail "$1 $size: differs (tests/screen/run --update, if that is wanted):"
-    printf '%s\n' "$shown" >"$results/$1.$size.txt"
-    diff -u "$file" "$results/$1.$size.txt" | sed 's/^/    /' || true
+    fail "$what: differs (tests/screen/run --update, if that is wanted):"
+    printf '%s\n' "$shown" >"$results/$what.txt"
+    diff -u "$file" "$results/$what.txt" | sed 's/^/    /' || true
     deadline=1 # what follows may differ too
   fi
   previous=$wanted
