@@ -328,7 +328,9 @@ Result<std::shared_ptr<const Sample>> Collector::sample() {
   request.holders = options_.owners && !owners_ && probe_.plan.owners_from_bpf;
   request.namespaces = refs.size();
   clean_up(refs);
+  sample->listeners.reserve(listeners_before_);
   read_all(refs, request, *sample);
+  listeners_before_ = sample->listeners.size();
   const bool owners_wanted = owners_due(*sample);
   request.holders = owners_wanted && probe_.plan.owners_from_bpf;
   std::vector<SocketOwner> scanned;

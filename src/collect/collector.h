@@ -97,6 +97,7 @@ class Collector {
   std::shared_ptr<const OwnerTable> owners_;
   std::unordered_set<std::uint64_t> looked_for_;  ///< inodes when owners_ was made
   std::uint64_t owners_due_ns_ = 0;
+  std::size_t listeners_before_ = 0;                         ///< in the last sample
   std::unordered_map<std::uint32_t, std::uint64_t> losses_;  ///< by namespace, at the last sample
   std::uint64_t unreadable_ = 0;
   std::optional<Error> last_error_;
