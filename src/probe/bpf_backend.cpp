@@ -9,6 +9,7 @@
 #include <array>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <set>
 #include <unordered_map>
 
@@ -27,8 +28,9 @@ using Program = BpfPrograms::Program;
 /// beyond it wait for their turn. Only matters where sockets can't be marked.
 constexpr std::uint64_t kWalkBudgetNs = 20'000'000;
 
-/// From so many sockets in a namespace on, iter/tcp costs less than sock_diag and its completion.
-constexpr std::uint64_t kManySockets = 3000;
+/// From so many connections in a namespace on, iter/tcp costs less than sock_diag and its
+/// completion. How many of the sockets are listeners is known from the second sample on.
+constexpr std::uint64_t kManyConnections = 3000;
 
 /// Measured on 6.18: an empty bucket of the hash, and a descriptor in iter/task_file.
 constexpr double kNsPerBucket = 8;
@@ -83,8 +85,10 @@ class BpfBackend final : public Backend {
 
    private:
     std::vector<RawListener>& listeners_;
+    [[nodiscard]] std::optional<std::size_t> place_of(const listenq_listener_record& record);
     std::unordered_map<std::uint64_t, std::size_t> by_cookie_;
-    std::unordered_map<std::uint64_t, std::size_t> by_inode_;  ///< of those without a cookie in BPF
+    /// For records without a cookie: made when the first one comes.
+    std::optional<std::unordered_map<std::uint64_t, std::size_t>> by_inode_;
     std::size_t left_ = 0;
   };
 
@@ -94,7 +98,7 @@ class BpfBackend final : public Backend {
   void mark(std::span<const ListenerDescriptor> descriptors);
   void walk_namespaces(Pending& pending, const Enter& enter);
   [[nodiscard]] bool files_are_cheaper(std::size_t namespaces) const;
-  [[nodiscard]] bool iterator_is_cheaper(const ReadRequest& request) const;
+  [[nodiscard]] bool iterator_is_cheaper(NetnsId netns, const ReadRequest& request) const;
 
   std::unique_ptr<BpfPrograms> programs_;
   std::unique_ptr<WaitingPrograms> waiting_;  ///< null: not asked for yet, or not to be had
@@ -108,32 +112,40 @@ class BpfBackend final : public Backend {
   std::uint64_t walks_ = 0;
   std::uint64_t walks_put_off_ = 0;
   std::uint64_t read_errors_ = 0;
+  std::map<NetnsId, std::uint64_t> listeners_before_;  ///< in the sample before
   NetnsId walk_after_{};  ///< the namespaces after this one are walked first
   std::optional<std::vector<ListenerHolder>> holders_;
 };
 
 BpfBackend::Pending::Pending(std::vector<RawListener>& listeners) : listeners_(listeners) {
+  for (const RawListener& listener : listeners) left_ += listener.syn_queue_len ? 0U : 1U;
+  by_cookie_.reserve(left_);
   for (std::size_t i = 0; i < listeners.size(); ++i) {
-    if (listeners[i].syn_queue_len) continue;
-    ++left_;
-    if (listeners[i].cookie) by_cookie_.emplace(number(*listeners[i].cookie), i);
-    if (listeners[i].inode != 0) by_inode_.emplace(listeners[i].inode, i);
+    if (listeners[i].syn_queue_len || !listeners[i].cookie) continue;
+    by_cookie_.emplace(number(*listeners[i].cookie), i);
   }
 }
 
-void BpfBackend::Pending::take(const listenq_listener_record& record) {
-  std::size_t index = 0;
-  if (const auto found = by_cookie_.find(record.cookie);
-      (record.has & LISTENQ_HAS_COOKIE) != 0 && found != by_cookie_.end()) {
-    index = found->second;
-  } else if (const auto same = by_inode_.find(record.inode);
-             (record.has & LISTENQ_HAS_COOKIE) == 0 && same != by_inode_.end()) {
-    index = same->second;
-  } else {
-    return;
+std::optional<std::size_t> BpfBackend::Pending::place_of(const listenq_listener_record& record) {
+  if ((record.has & LISTENQ_HAS_COOKIE) != 0) {
+    const auto found = by_cookie_.find(record.cookie);
+    return found != by_cookie_.end() ? std::optional(found->second) : std::nullopt;
   }
-  if (listeners_[index].syn_queue_len) return;
-  apply(record, listeners_[index]);
+  if (!by_inode_) {
+    by_inode_.emplace();
+    for (std::size_t i = 0; i < listeners_.size(); ++i) {
+      if (listeners_[i].syn_queue_len || listeners_[i].inode == 0) continue;
+      by_inode_->emplace(listeners_[i].inode, i);
+    }
+  }
+  const auto found = by_inode_->find(record.inode);
+  return found != by_inode_->end() ? std::optional(found->second) : std::nullopt;
+}
+
+void BpfBackend::Pending::take(const listenq_listener_record& record) {
+  const std::optional<std::size_t> place = place_of(record);
+  if (!place || listeners_[*place].syn_queue_len) return;
+  apply(record, listeners_[*place]);
   --left_;
 }
 
@@ -148,11 +160,16 @@ std::set<NetnsId> BpfBackend::Pending::namespaces() const {
 /// iter/tcp alone, or sock_diag and then the rest by other iterators? The walk for the first
 /// connection to stop at is short where there are many, and small against many listeners; where
 /// there are few of both it is what the call costs.
-bool BpfBackend::iterator_is_cheaper(const ReadRequest& request) const {
+bool BpfBackend::iterator_is_cheaper(NetnsId netns, const ReadRequest& request) const {
   if (!diag_) return true;
   // Without its helper iter/tcp knows the cookie only of a socket that sock_diag was asked about.
   if (!request.syn_queue || !cookies_) return false;
-  if (sockets_in_namespace() >= kManySockets) return true;
+  std::uint64_t listeners = 0;
+  if (programs_->has(Program::sk_storage) && programs_->marks_itself()) {
+    const auto known = listeners_before_.find(netns);
+    if (known != listeners_before_.end()) listeners = known->second;
+  }
+  if (sockets_in_namespace() >= kManyConnections + listeners) return true;
   return first_sample_ && !request.holders && !files_are_cheaper(request.namespaces);
 }
 
@@ -160,7 +177,7 @@ Result<void> BpfBackend::read_namespace(NetnsId netns, const ReadRequest& reques
                                         std::vector<RawListener>& listeners) {
   // Where BPF completes the listeners it also reads their drops.
   const bool sk_drops = request.sk_drops && !request.syn_queue;
-  if (!iterator_is_cheaper(request)) return dump_listeners(netns, sk_drops, listeners);
+  if (!iterator_is_cheaper(netns, request)) return dump_listeners(netns, sk_drops, listeners);
   ++walks_;
   programs_->set({.mark = false});
   const std::string error =
@@ -232,6 +249,8 @@ void BpfBackend::walk_namespaces(Pending& pending, const Enter& enter) {
 void BpfBackend::complete(std::vector<RawListener>& listeners, const ReadRequest& request,
                           const Enter& enter) {
   holders_.reset();
+  listeners_before_.clear();
+  for (const RawListener& listener : listeners) ++listeners_before_[listener.netns];
   if (request.syn_queue || request.holders) {
     Pending pending(listeners);
     fill(pending, request, enter);
