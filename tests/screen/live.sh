@@ -288,7 +288,7 @@ check_end() {
   keys e
   poll 10 holds '^Events' '^  <?[0-9:]{8} +[0-9:]{8} ' || true # an episode ends 3 s after its last loss
   page "overflow, $what: events" \
-    "^  <?[0-9:]{8} +[0-9:]{8} .* $address:$port +nginx $nginx .* (SYN|ACK), queue full .* $server_netns\$"
+    "^  <?[0-9:]{8} +[0-9:]{8} .* $address:$port +nginx $nginx .* +(SYN|ACK) full .* $server_netns\$"
   printf '%s\n' "$shown" >"$results/live-$4-events.txt"
   lost=$(awk '/nginx/ { for (i = 1; i <= NF; i++) if ($i == "nginx") { gsub(",", "", $(i + 2)); n += $(i + 2) } }
     END { print n + 0 }' <<<"$shown")

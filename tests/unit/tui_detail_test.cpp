@@ -91,7 +91,7 @@ TEST(TuiDetail, ShowsEveryStepAndNamesTheWorst) {
   The last 30.0s
   accept queue: 0 at most, limit 511
 
-q Back  left right Other listener  PgDn Scroll  Space Freeze  e Events  F1 Help
+q Back  left right Other one  PgDn Scroll  Space Freeze  e Events     1-22 of 59
 )");
 }
 

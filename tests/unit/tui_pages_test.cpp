@@ -235,7 +235,7 @@ TEST_F(TuiPages, EventsLeadToTheirListener) {
   show(state, world.second(2), 8 * kSecond);
   std::string text = drawn(state);
   EXPECT_TRUE(
-      has(text, "! 14:13:21  goes on    2.0s  0.0.0.0:443  nginx 10     9  ACK, queue full"))
+      has(text, "! 14:13:21  goes on    2.0s  0.0.0.0:443  nginx 10     9  ACK full  512/511"))
       << text;
   handle_key(state, kEnter);
   EXPECT_EQ(state.page(), Page::detail);

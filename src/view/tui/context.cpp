@@ -93,7 +93,8 @@ std::string overflows(const ListenerRow& row) {
   const std::uint64_t at_syn = counted(row, Counter::overflows_syn).value_or(0);
   const std::uint64_t at_ack = counted(row, Counter::overflows_ack).value_or(0);
   if (at_syn == 0 && at_ack == 0) return {};
-  return fmt::format(" (overflows: {} at the SYN, {} at the ACK)", at_syn, at_ack);
+  return fmt::format(" (overflows: {} at the SYN, {} at the ACK)", grouped(at_syn),
+                     grouped(at_ack));
 }
 
 /// What it lost in all; what it loses now is the verdict's.
@@ -101,7 +102,7 @@ std::string refused(const ListenerRow& row) {
   const auto drops = counted(row, Counter::drops);
   if (!drops) return sk_drops(row);
   if (*drops == 0) return "nothing dropped";
-  return fmt::format("{} dropped{}", *drops, overflows(row));
+  return fmt::format("{} dropped{}", grouped(*drops), overflows(row));
 }
 
 /// What goes through; empty where it is not counted, or nothing does.
@@ -163,15 +164,34 @@ std::string steps_text(const Episode& episode) {
   return text;
 }
 
-/// What made the listener refuse, as far as its queues say so.
-std::string cause_text(const ListenerRow& row, const Episode& episode) {
+/// What keeps those who should call accept() from it, where somebody looked: "2 of 3 threads
+/// STOPPED".
+std::string hindered_text(const ListenerRow& row, const Sample& sample) {
+  const RawCloseUp* const close_up = close_up_of(sample, *row.raw);
+  if (close_up == nullptr) return {};
+  std::size_t threads = 0;
+  std::size_t stopped = 0;
+  std::size_t blocked = 0;
+  for (const RawSharer& sharer : close_up->sharers) {
+    for (const RawThread& thread : sharer.threads) {
+      ++threads;
+      stopped += thread.state == 'T' || thread.state == 't' ? 1U : 0U;
+      blocked += thread.state == 'D' ? 1U : 0U;
+    }
+  }
+  if (stopped > 0) return fmt::format("{} of {} threads STOPPED", stopped, threads);
+  return blocked > 0 ? fmt::format("{} of {} threads BLOCKED", blocked, threads) : std::string();
+}
+
+/// What made the listener refuse, as far as its queues and its threads say so.
+std::string cause_text(const ListenerRow& row, const Episode& episode, const Sample& sample) {
   if (episode.overflows > 0) {
-    std::string text = fmt::format("accept queue full ({} of {})", row.raw->accept_queue_len,
-                                   row.raw->accept_queue_limit);
+    std::string text = "accept queue full";
     const auto accepts = per_second(row, Counter::accepts);
     if (accepts && *accepts <= 0) text += ", NOBODY ACCEPTS";
+    join(text, ", ", hindered_text(row, sample));
     if (row.raw->oldest_wait_ns && row.raw->accept_queue_len > 0) {
-      text += fmt::format(", the first waits for {}", field_text("oldest_wait_seconds", row));
+      text += fmt::format(", first waits {}", field_text("oldest_wait_seconds", row));
     }
     return text;
   }
@@ -201,7 +221,7 @@ std::string trouble(const ListenerRow& row, const Sample& sample) {
                                             : std::string("LOSING");
   join(text, " ", since_text(*episode, sample));
   join(text, ": ", steps_text(*episode));
-  join(text, ", ", cause_text(row, *episode));
+  join(text, ", ", cause_text(row, *episode, sample));
   return text;
 }
 
@@ -260,8 +280,7 @@ void draw_context(Canvas& canvas, const ScreenState& state, const Layout& layout
     }
   };
   if (!words.verdict.empty()) {
-    put("! " + words.verdict, words.now ? Style::bad : Style::warn,
-        std::min(row + (layout.context > 4 ? 2 : 1), end));
+    put("! " + words.verdict, words.now ? Style::bad : Style::warn, std::min(row + 2, end));
   }
   put(words.state, words.now ? Style::strong : Style::normal, end);
 }

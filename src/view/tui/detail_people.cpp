@@ -20,15 +20,6 @@ constexpr std::size_t kMostWaiting = 10;
 constexpr std::size_t kMostMembers = 32;
 constexpr std::size_t kMostKinds = 8;  ///< of threads, in a process
 
-const RawCloseUp* close_up_of(const Sample& sample, const RawListener& raw) {
-  const auto found =
-      std::find_if(sample.close_ups.begin(), sample.close_ups.end(), [&](const RawCloseUp& each) {
-        return each.netns == raw.netns &&
-               (raw.cookie ? each.cookie == raw.cookie : each.inode == raw.inode);
-      });
-  return found == sample.close_ups.end() ? nullptr : &*found;
-}
-
 /// The same listener in the sample before, for what happened since.
 const RawCloseUp* close_up_before(const DetailContext& context) {
   const Sample* const before = context.snapshot.before.get();
@@ -117,7 +108,8 @@ void write_kind(PageWriter& page, const KindKey& key, const Kind& kind) {
   if (kind.waits_for_cpu.value_or(0) >= kWorthSaying) {
     text += fmt::format(", waits for a CPU {:.0f} %", *kind.waits_for_cpu * 100);
   }
-  if (word.style == Style::bad) page.canvas().put(page.row(), 0, "!", Style::bad);
+  const bool hinders = word.style == Style::bad || word.style == Style::warn;
+  if (hinders) page.canvas().put(page.row(), 0, "!", word.style);
   page.canvas().put(page.row(), 6, text, word.style);
   page.skip(1);
 }
@@ -232,8 +224,9 @@ void write_waiting(PageWriter& page, const DetailContext& context) {
   }
   if (now == nullptr || !now->waiting) {
     const bool live_soon = now == nullptr && !context.state.playback;
-    page.text(live_soon ? "who they are comes with the next sample" : "who they are is not known",
-              Style::dim);
+    page.text(
+        live_soon ? "who they are comes with the next sample" : "who they are is not known here",
+        Style::dim);
     return;
   }
   constexpr int kPeerCells = 30;

@@ -30,8 +30,10 @@ struct Span {
 /// steps are few, so that it does not change all the time.
 double span_seconds(const DetailContext& context, const History::Series& series,
                     std::uint64_t end_ns) {
-  const double interval =
+  const double measured =
       context.snapshot.interval_seconds.value_or(context.state.interval_seconds);
+  // Not a bit longer and shorter with each sample.
+  const double interval = std::max(std::round(measured * 10) / 10, 0.1);
   const double longest = interval * static_cast<double>(History::kSamples);
   double covered = 0;
   if (!series.samples.empty()) {
@@ -151,7 +153,8 @@ std::vector<Bar> bars_of(const Histogram& histogram) {
 int draw_histogram(Canvas& canvas, int row, int column, int width, std::string_view title,
                    const Histogram* histogram) {
   if (histogram == nullptr || histogram->count() == 0) {
-    const std::string_view why = histogram == nullptr ? ": not measured here" : ": none yet";
+    const std::string_view why =
+        histogram == nullptr ? ": not measured here (--explain says why)" : ": none yet";
     canvas.put(row, column, std::string(title) + std::string(why), Style::dim, width);
     return 1;
   }
@@ -308,8 +311,13 @@ void write_limits(PageWriter& page, const DetailContext& context) {
     page.canvas().put(page.row(), 2, limit.name, Style::normal, kNameCells);
     page.canvas().put_right(page.row(), 2 + kNameCells + 1, limit.value, Style::strong,
                             kValueCells);
-    page.canvas().put(page.row(), 2 + kNameCells + 1 + kValueCells + 2, limit.meaning, Style::dim);
-    page.skip(1);
+    constexpr int kMeaning = 2 + kNameCells + 1 + kValueCells + 2;
+    const auto lines = wrap_text(limit.meaning, page.width() - kMeaning, page.canvas().charset());
+    for (const std::string& line : lines) {
+      page.canvas().put(page.row(), kMeaning, line, Style::dim);
+      page.skip(1);
+    }
+    if (lines.empty()) page.skip(1);
   }
 }
 

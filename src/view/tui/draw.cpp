@@ -52,15 +52,29 @@ std::vector<Hint> table_hints(const ScreenState& state) {
   return hints;
 }
 
-void draw_hints(Canvas& canvas, const ScreenState& state) {
+void draw_hints(Canvas& canvas, const ScreenState& state, int end) {
   const int row = canvas.rows() - 1;
   int at = 0;
   for (const Hint& hint : hints_of(state)) {
     const auto cells = static_cast<int>(hint.name.size() + 1 + hint.text.size());
-    if (at + cells > canvas.columns()) break;
+    if (at + cells > end) break;
     at = canvas.put(row, at, hint.name, Style::key);
     at = canvas.put(row, at + 1, hint.text, Style::key_text) + 2;
   }
+}
+
+/// Which part of a page that is longer than the window is shown; empty: all of it.
+std::string position_text(const ScreenState& state) {
+  const PageExtent extent = extent_of(state);
+  if (extent.lines <= extent.window) return {};
+  const std::size_t first = std::min(state.pages.back().scroll, extent.lines - extent.window);
+  return fmt::format(" {}-{} of {}", first + 1, first + extent.window, extent.lines);
+}
+
+void draw_bottom(Canvas& canvas, const ScreenState& state) {
+  const std::string position = state.page() == Page::table ? "" : position_text(state);
+  canvas.put_right(canvas.rows() - 1, 0, position, Style::dim, canvas.columns());
+  draw_hints(canvas, state, canvas.columns() - static_cast<int>(position.size()));
 }
 
 CursorCell draw_edit(Canvas& canvas, const LineEdit& edit) {
@@ -98,7 +112,7 @@ CursorCell draw_edit(Canvas& canvas, const LineEdit& edit) {
 
 // --- pages
 
-ListPage list_page(const ScreenState& state) {
+ListPage list_of(const ScreenState& state) {
   switch (state.page()) {
     case Page::events:
       return events_page(state);
@@ -114,6 +128,19 @@ ListPage list_page(const ScreenState& state) {
       break;
   }
   return {};
+}
+
+/// With notes that fit into the window.
+ListPage list_page(const ScreenState& state) {
+  ListPage page = list_of(state);
+  std::vector<std::string> lines;
+  for (const std::string& note : page.notes) {
+    for (std::string& line : wrap_text(note, state.width - 2, Charset::utf8)) {
+      lines.push_back(std::move(line));
+    }
+  }
+  page.notes = std::move(lines);
+  return page;
 }
 
 bool has_cursor(Page page) {
@@ -254,7 +281,7 @@ std::vector<Hint> hints_of(const ScreenState& state) {
       return table_hints(state);
     case Page::detail:
       return {back,
-              {"left right", "Other listener", {KeyCode::right}},
+              {"left right", "Other one", {KeyCode::right}},
               scroll,
               freeze_hint(state),
               {"e", "Events", letter(U'e')},
@@ -318,7 +345,7 @@ std::optional<CursorCell> draw_screen(Canvas& canvas, const ScreenState& state) 
   }
   if (state.edit.prompt != Prompt::none) return draw_edit(canvas, state.edit);
   if (state.message.empty()) {
-    draw_hints(canvas, state);
+    draw_bottom(canvas, state);
   } else {
     canvas.put(canvas.rows() - 1, 0, state.message, Style::notice);
   }

@@ -31,7 +31,7 @@ std::string step_text(const Episode& episode) {
                                 : most == episode.lost_at_syn     ? "SYN"
                                 : most == episode.lost_before_tcp ? "before TCP"
                                                                   : "unknown";
-  return fmt::format("{}{}", step, episode.overflows > 0 ? ", queue full" : "");
+  return fmt::format("{}{}", step, episode.overflows > 0 ? " full" : "");
 }
 
 std::string queue_text(const std::optional<std::uint32_t>& peak,
@@ -185,8 +185,10 @@ ListPage events_page(const ScreenState& state) {
   const Snapshot& snapshot = *state.shown.snapshot;
   ListPage page;
   page.title = "Events: when listeners lost connections, the newest first";
-  page.columns = {{"SINCE"},      {"UNTIL"},   {"LASTED", true},  {"LISTENER"},   {"PROCESS"},
-                  {"LOST", true}, {"AT STEP"}, {"ACCEPTQ", true}, {"SYNQ", true}, {"NETNS"}};
+  page.notes = {
+      "step: where most was lost; full: because the accept queue was. Queues at their worst."};
+  page.columns = {{"SINCE"},      {"UNTIL"}, {"LASTED", true},  {"LISTENER"},   {"PROCESS"},
+                  {"LOST", true}, {"STEP"},  {"ACCEPTQ", true}, {"SYNQ", true}, {"NETNS"}};
   for (std::size_t i = 0; i < snapshot.episodes.size(); ++i) {
     page.rows.push_back(row_of(episode_at(snapshot, i), snapshot));
   }

@@ -44,6 +44,9 @@ struct Subject {
 };
 [[nodiscard]] Subject subject_of(const Snapshot& snapshot, const ListenerId& wanted);
 
+/// The look from near at a listener that a sample holds; null: none.
+[[nodiscard]] const RawCloseUp* close_up_of(const Sample& sample, const RawListener& raw);
+
 /// The value of a field as the table shows it: counters since the baseline, if there is one.
 [[nodiscard]] Value value_of(const ScreenState& state, const Field& field, const ListenerRow& row);
 

@@ -83,7 +83,7 @@ Layout layout_of(int height, int width) {
     return layout;
   }
   layout.header = height >= 20 ? 4 : height >= 12 ? 2 : 1;
-  layout.context = height >= 24 ? 5 : height >= 20 ? 4 : height >= 10 ? 2 : 0;
+  layout.context = height >= 24 ? 5 : height >= 20 ? 4 : height >= 14 ? 3 : height >= 10 ? 2 : 0;
   layout.table_top = layout.header;
   layout.table = height - layout.header - 1 - layout.context - 1;  // titles, keys
   return layout;
@@ -115,6 +115,15 @@ Subject subject_of(const Snapshot& snapshot, const ListenerId& wanted) {
                    [&](const auto& closed) { return id_of(*closed->row.raw) == wanted; });
   if (newest == snapshot.closed.rend()) return {};
   return {&(*newest)->row, newest->get()};
+}
+
+const RawCloseUp* close_up_of(const Sample& sample, const RawListener& raw) {
+  const auto found =
+      std::find_if(sample.close_ups.begin(), sample.close_ups.end(), [&](const RawCloseUp& each) {
+        return each.netns == raw.netns &&
+               (raw.cookie ? each.cookie == raw.cookie : each.inode == raw.inode);
+      });
+  return found == sample.close_ups.end() ? nullptr : &*found;
 }
 
 Value value_of(const ScreenState& state, const Field& field, const ListenerRow& row) {
