@@ -56,6 +56,12 @@ Result<void> EventLoop::watch_input(int fd) {
   return {};
 }
 
+Result<void> EventLoop::watch_samples(int fd) {
+  if (!watch(epoll_, fd)) return cannot_wait();
+  samples_ = fd;
+  return {};
+}
+
 void EventLoop::set_interval(double seconds) {
   itimerspec timer{};
   double whole = 0;
@@ -94,13 +100,16 @@ std::optional<Event> EventLoop::next(int timeout_ms) {
   if (count < 0 && errno != EINTR) return Event::stop;
   bool tick = false;
   bool input = false;
+  bool sample = false;
   for (int i = 0; i < count; ++i) {
     const int fd = events.at(static_cast<std::size_t>(i)).data.fd;
     if (fd == signals_.get()) return read_signal();  // the rest is still there next time
     tick = tick || fd == timer_.get();
     input = input || fd == input_;
+    sample = sample || fd == samples_;
   }
   if (input) return Event::input;
+  if (sample) return Event::sample;
   // Ticks that were missed (a stopped process, a slow sample) are one.
   std::uint64_t expirations = 0;
   if (tick && ::read(timer_.get(), &expirations, sizeof(expirations)) > 0) return Event::tick;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The one place where the program waits: a timer, signals and the keyboard in one epoll set. No
-// threads, no signal handlers.
+// The one place where the program waits: a timer, signals, the keyboard and samples in one epoll
+// set. No signal handlers.
 #pragma once
 
 #include <csignal>
@@ -17,6 +17,7 @@ namespace listenq {
 enum class Event : std::uint8_t {
   tick,     ///< the interval is over
   input,    ///< the input descriptor has something, or was closed
+  sample,   ///< the descriptor of the samples has something
   resize,   ///< SIGWINCH
   suspend,  ///< SIGTSTP
   resume,   ///< SIGCONT: somebody else may have used the terminal meanwhile
@@ -30,6 +31,9 @@ class EventLoop {
 
   /// Reports Event::input when `fd`, borrowed, can be read; at most one.
   [[nodiscard]] Result<void> watch_input(int fd);
+
+  /// Reports Event::sample when `fd`, borrowed, can be read; at most one.
+  [[nodiscard]] Result<void> watch_samples(int fd);
 
   /// Waits for the next event. Several at once come one after the other, signals first.
   [[nodiscard]] Event wait();
@@ -48,6 +52,7 @@ class EventLoop {
   Fd timer_;
   Fd signals_;
   int input_ = -1;
+  int samples_ = -1;
 };
 
 /// Stops the process as an unhandled SIGTSTP would; returns when it is continued. False: it could

@@ -102,6 +102,7 @@ bool wait_for_tick(EventLoop& loop) {
         stop_self();
         break;
       case Event::input:
+      case Event::sample:
       case Event::resize:
       case Event::resume:
         break;

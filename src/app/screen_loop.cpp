@@ -9,6 +9,7 @@
 
 #include "app/event_loop.h"
 #include "app/playing.h"
+#include "app/sampler.h"
 #include "app/wanted.h"
 #include "model/derive.h"
 #include "util/clock.h"
@@ -44,6 +45,7 @@ class Show {
 
   [[nodiscard]] virtual Result<void> start() = 0;
   [[nodiscard]] virtual Result<void> tick() = 0;
+  [[nodiscard]] virtual Result<void> sample() { return {}; }
   virtual void act(const tui::TuiAction& action) = 0;
   /// True: work() is to be called whenever no event waits.
   [[nodiscard]] virtual bool busy() const = 0;
@@ -54,44 +56,47 @@ class Show {
 
 class LiveShow final : public Show {
  public:
-  LiveShow(Source& source, tui::Tui& tui, EventLoop& loop)
-      : source_(source), tui_(tui), loop_(loop) {}
+  LiveShow(Sampler& sampler, tui::Tui& tui, EventLoop& loop)
+      : sampler_(sampler), tui_(tui), loop_(loop) {}
 
-  Result<void> start() override { return tick(); }
+  Result<void> start() override {
+    sampler_.request(wanted());
+    return {};
+  }
 
+  /// Where the sample before is not here yet, the screen says how old its numbers are.
   Result<void> tick() override {
-    auto sample = source_.next();
-    if (!sample) return tl::unexpected<Error>(sample.error());
-    shown_ = deriver_.derive(std::move(*sample));
+    if (!sampler_.request(wanted())) tui_.tick();
+    return {};
+  }
+
+  Result<void> sample() override {
+    auto sample = sampler_.take();
+    if (!sample) return {};
+    if (!*sample) return tl::unexpected<Error>(sample->error());
+    shown_ = deriver_.derive(std::move(**sample));
     tui_.show(shown_);
-    want();
     return {};
   }
 
   void act(const tui::TuiAction& action) override {
     if (action.interval_seconds) loop_.set_interval(*action.interval_seconds);
-    want();
   }
   [[nodiscard]] bool busy() const override { return false; }
   void work() override {}
   [[nodiscard]] Result<void> ended_by() const override { return {}; }
 
  private:
-  void want() {
-    if (!shown_) return;
-    Wanted wanted =
-        wanted_for(*shown_, tui_.close_up(), tui_.wants_program_times(), kCloseUpsOnScreen);
-    if (same(wanted, wanted_)) return;
-    wanted_ = std::move(wanted);
-    source_.want(wanted_);
+  [[nodiscard]] Wanted wanted() const {
+    if (!shown_) return {};
+    return wanted_for(*shown_, tui_.close_up(), tui_.wants_program_times(), kCloseUpsOnScreen);
   }
 
-  Source& source_;
+  Sampler& sampler_;
   tui::Tui& tui_;
   EventLoop& loop_;
   Deriver deriver_;
   std::shared_ptr<const Snapshot> shown_;
-  Wanted wanted_;
 };
 
 class ReplayShow final : public Show {
@@ -156,6 +161,9 @@ Result<void> run_show(Show& show, tui::Tui& tui, EventLoop& loop) {
       case Event::tick:
         if (auto shown = show.tick(); !shown) return shown;
         break;
+      case Event::sample:
+        if (auto shown = show.sample(); !shown) return shown;
+        break;
       case Event::input: {
         const tui::TuiAction action = tui.on_input();
         if (action.quit) return show.ended_by();
@@ -194,7 +202,10 @@ Result<void> run_screen(const Options& options, Source& source) {
   if (!tui) return tl::unexpected<Error>(tui.error());
   if (auto watched = (*loop)->watch_input((*tui)->input_fd()); !watched) return watched;
   if (source.live()) {
-    LiveShow show(source, **tui, **loop);
+    auto sampler = Sampler::create(source);
+    if (!sampler) return tl::unexpected<Error>(sampler.error());
+    if (auto watched = (*loop)->watch_samples((*sampler)->ready_fd()); !watched) return watched;
+    LiveShow show(**sampler, **tui, **loop);
     return run_show(show, **tui, **loop);
   }
   ReplayShow show(options, source, **tui, **loop);

@@ -4,5 +4,6 @@
 target_sources(unit_tests PRIVATE
   ${CMAKE_CURRENT_LIST_DIR}/playing_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/screen_run_test.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/sampler_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/wanted_test.cpp)
 target_link_libraries(unit_tests PRIVATE listenq_app)
