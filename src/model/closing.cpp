@@ -194,9 +194,10 @@ void Deriver::close_unlisted(const RawClosed& closed, std::uint64_t wall_ns, Sna
   row.raw = &closed.listener;
   row.netns = &nowhere;
   if (const auto netns = namespaces_.find(number(unknown.netns)); netns != namespaces_.end()) {
-    const bool here = netns->second.sample == samples_;
-    if (here) row.netns = &snapshot.namespaces[netns->second.row];
-    if (!here && previous_) row.netns = &previous_->namespaces[netns->second.row];
+    // Its row is that of the last sample which held it; older ones are not kept.
+    const std::uint64_t held_by = netns->second.sample;
+    if (held_by == samples_) row.netns = &snapshot.namespaces[netns->second.row];
+    if (held_by + 1 == samples_ && previous_) row.netns = &previous_->namespaces[netns->second.row];
   }
   row.counting = sample.counting ? &snapshot.counting : nullptr;
   row.counts = counts_at(sample, closed.listener.counts);

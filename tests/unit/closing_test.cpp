@@ -131,6 +131,24 @@ TEST_F(Closing, InANamespaceThatIsGone) {
   see(with_closed(gone, listener(9), 1));
 }
 
+/// The word of the kernel comes when the namespace has been gone for two samples: its place in them
+/// is another's, or nobody's.
+TEST_F(Closing, InANamespaceThatWasMissedBefore) {
+  Sample first = counting(sample(1));
+  first.namespaces = {made_up::netns(NetnsId{101}), made_up::netns()};
+  see(first);
+  Sample later = counting(sample(2));
+  later.namespaces = {made_up::netns(NetnsId{101}), made_up::netns(NetnsId{102})};
+  later.namespaces.back().name = "another";
+  see(later);
+  Sample last = counting(sample(3));
+  last.namespaces = {made_up::netns(NetnsId{101})};
+  see(with_closed(last, listener(7), 1));
+  ASSERT_EQ(last_->closed.size(), 1U);
+  EXPECT_EQ(last_->closed[0]->row.netns->raw->netns, made_up::kNetns);
+  EXPECT_EQ(last_->closed[0]->row.netns->raw->name, std::nullopt) << "nobody knows it any more";
+}
+
 TEST_F(Closing, WithItsNamespaceOnlyOnce) {
   RawListener raw = listener(1);
   Sample made = counting(sample(1, {raw}), {dropped(1)});
