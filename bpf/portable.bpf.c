@@ -422,7 +422,9 @@ int BPF_PROG(state_changed, struct sock *sk, int before, int after)
 SEC("tp_btf/tcp_retransmit_synack")
 int BPF_PROG(synack_again, struct sock *sk, struct request_sock *req)
 {
-	request_timer_function = (__u64)LOAD_PROBED(req->rsk_timer.function);
+	/* A Fast Open request has no timer set up: its connection's repeats the SYN-ACK. */
+	if (!is_fastopen(req))
+		request_timer_function = (__u64)LOAD_PROBED(req->rsk_timer.function);
 	count_synack_again(req);
 	return 0;
 }

@@ -92,6 +92,29 @@ TEST_P(Handshake, RequestsThatExpire) {
   expect({{"syns", 2}, {"synacks", 2}, {"synack_retransmits", 2}, {"requests_expired", 2}});
 }
 
+// The SYN-ACK of a Fast Open connection is repeated by the timer of the connection. Its request has
+// none of its own: the memory of that holds whatever was there before.
+TEST_P(Handshake, RequestsThatExpireBesideFastOpen) {
+  set("ipv4/tcp_synack_retries", "1");
+  set("ipv4/tcp_fastopen", "515");
+  listen(256, [](ListenerSpec& spec) { spec.fastopen = 200; });
+  RawConnection plain = connection(v6());
+  plain.send_syn();
+  ASSERT_TRUE(plain.await_synack());
+  ASSERT_TRUE(plain.await_synack());
+  // Many, so that some have memory that no request had before.
+  std::vector<RawConnection> fast;
+  for (int i = 0; i < 200; ++i) {
+    fast.push_back(connection(v6()));
+    fast.back().send_syn("early");
+    ASSERT_TRUE(fast.back().await_synack());
+  }
+  for (RawConnection& one : fast) ASSERT_TRUE(one.await_synack());
+  for (RawConnection& one : fast) one.send_reset();
+  ASSERT_TRUE(wait_until([&] { return ss_half_open(server())[port()] == 0; }));
+  expect({{"syns", 201}, {"synacks", 201}, {"requests_expired", 1}});
+}
+
 TEST_F(Counters, ConnectionsOfTheKernelsOwnClients) {
   listen(16);
   std::vector<Fd> clients;
