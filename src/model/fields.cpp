@@ -125,9 +125,18 @@ Value somaxconn_of(const ListenerRow& row) {
   return static_cast<std::uint64_t>(*somaxconn);
 }
 
+/// A metric of this field alone.
+constexpr Metric told(std::string_view name, Across across = Across::sum) {
+  return {name, {}, {}, across};
+}
+/// One of several fields under one name; without a value, the field is a label of it.
+constexpr Metric told(std::string_view name, std::string_view label, std::string_view value = {}) {
+  return {name, label, value, Across::sum};
+}
+
 // A counter and its rate: the two always come together.
-#define LISTENQ_COUNTER(id_, title_, need_, help_, get_, get_rate_)                         \
-  {id_, title_, Kind::counter, Type::number, Unit::count, need_, help_, get_}, {            \
+#define LISTENQ_COUNTER(id_, title_, need_, help_, get_, get_rate_, metric_)                \
+  {id_, title_, Kind::counter, Type::number, Unit::count, need_, help_, get_, metric_}, {   \
     id_ "_per_second", title_ "/s", Kind::rate, Type::number, Unit::per_second, need_,      \
         "Rate of " id_ " over the last interval; absent in the first sample and where " id_ \
         " is.",                                                                             \
@@ -135,18 +144,18 @@ Value somaxconn_of(const ListenerRow& row) {
   }
 
 // Counted in the kernel, event by event: the counter's name is the field's.
-#define LISTENQ_EVENTS(counter_, title_, help_)                                               \
+#define LISTENQ_EVENTS(counter_, title_, metric_, help_)                                      \
   LISTENQ_COUNTER(#counter_, title_, Need::counters,                                          \
                   help_                                                                       \
                   " Since the listener was first seen; absent where nothing counts it here.", \
-                  counted_of<Counter::counter_>, rate_of<Counter::counter_>)
+                  counted_of<Counter::counter_>, rate_of<Counter::counter_>, metric_)
 
 // A number that stands for a histogram in a table.
 #define LISTENQ_OF_TIMES(id_, title_, help_, get_) \
   { id_, title_, Kind::gauge, Type::number, Unit::seconds, Need::latency, help_, get_ }
 
 // A histogram and the three numbers that stand for it.
-#define LISTENQ_LATENCY(id_, title_, times_, help_)                                      \
+#define LISTENQ_LATENCY(id_, title_, times_, metric_, help_)                             \
   {id_,                                                                                  \
    title_,                                                                               \
    Kind::histogram,                                                                      \
@@ -154,7 +163,8 @@ Value somaxconn_of(const ListenerRow& row) {
    Unit::seconds,                                                                        \
    Need::latency,                                                                        \
    help_ " A histogram in seconds, bounds and counts; absent where no hook times it.",   \
-   histogram_of<times_>},                                                                \
+   histogram_of<times_>,                                                                 \
+   metric_},                                                                             \
       LISTENQ_OF_TIMES(id_ "_p50", title_ "-P50",                                        \
                        "Half of the values of " id_                                      \
                        " are at most this, in seconds; absent until there is one.",      \
@@ -177,7 +187,7 @@ constexpr auto kFields = std::to_array<Field>({
     {"netns_name", "NETNS", Kind::label, Type::text, Unit::none, Need::listener,
      "Name of the network namespace, as `ip netns` shows it; absent when it has none, as the "
      "machine's own and those of most containers.",
-     netns_name_of},
+     netns_name_of, told("listener_info", "netns_name")},
     {"address", "ADDRESS", Kind::label, Type::text, Unit::none, Need::listener,
      "Local address, 0.0.0.0 or :: for any; %DEVICE follows when it is bound to one "
      "(SO_BINDTODEVICE).",
@@ -201,10 +211,11 @@ constexpr auto kFields = std::to_array<Field>({
     {"pid", "PID", Kind::label, Type::number, Unit::none, Need::owner,
      "The lowest pid of the processes that hold the socket, usually the one that opened it; "
      "absent when none is known (not permitted, or the kernel's own socket).",
-     pid_of},
+     pid_of, told("listener_info", "pid")},
     {"process", "PROCESS", Kind::label, Type::text, Unit::none, Need::owner,
      "Name of that process (comm, at most 15 bytes); absent where pid is.",
-     [](const ListenerRow& row) { return row.process ? as_text(row.process->name) : Value(); }},
+     [](const ListenerRow& row) { return row.process ? as_text(row.process->name) : Value(); },
+     told("listener_info", "process")},
     {"pids", "PIDS", Kind::label, Type::list, Unit::none, Need::owner,
      "All processes that hold the socket, ascending: any of them can call accept(); absent where "
      "pid is.",
@@ -212,13 +223,15 @@ constexpr auto kFields = std::to_array<Field>({
     {"cgroup", "CGROUP", Kind::label, Type::text, Unit::none, Need::cgroup,
      "cgroup of that process, else the cgroup v2 that the socket was created in; absent when "
      "neither is known.",
-     [](const ListenerRow& row) { return row.cgroup ? as_text(*row.cgroup) : Value(); }},
+     [](const ListenerRow& row) { return row.cgroup ? as_text(*row.cgroup) : Value(); },
+     told("listener_info", "cgroup")},
     {"container", "CONTAINER", Kind::label, Type::text, Unit::none, Need::cgroup,
      "Id of the container, read from the cgroup path; absent outside of one.",
-     [](const ListenerRow& row) { return as_text(row.container); }},
+     [](const ListenerRow& row) { return as_text(row.container); },
+     told("listener_info", "container")},
     {"pod", "POD", Kind::label, Type::text, Unit::none, Need::cgroup,
      "uid of the Kubernetes pod, read from the cgroup path; absent outside of one.",
-     [](const ListenerRow& row) { return as_text(row.pod); }},
+     [](const ListenerRow& row) { return as_text(row.pod); }, told("listener_info", "pod")},
     {"reuseport", "REUSEPORT", Kind::label, Type::number, Unit::count, Need::listener,
      "Listeners that share this namespace, address and port (SO_REUSEPORT), this one included.",
      [](const ListenerRow& row) -> Value { return std::uint64_t{row.reuseport}; }},
@@ -229,11 +242,13 @@ constexpr auto kFields = std::to_array<Field>({
     // --- queues now
     {"accept_queue_len", "ACCEPTQ", Kind::gauge, Type::number, Unit::count, Need::listener,
      "Connections established and not yet accepted (sk_ack_backlog; Recv-Q of `ss -tl`).",
-     [](const ListenerRow& row) -> Value { return std::uint64_t{row.raw->accept_queue_len}; }},
+     [](const ListenerRow& row) -> Value { return std::uint64_t{row.raw->accept_queue_len}; },
+     told("accept_queue_length")},
     {"accept_queue_limit", "LIMIT", Kind::gauge, Type::number, Unit::count, Need::listener,
      "min(backlog of listen(), somaxconn at that moment) (sk_max_ack_backlog; Send-Q of `ss -tl`); "
      "the queue holds one more than this.",
-     [](const ListenerRow& row) -> Value { return std::uint64_t{row.raw->accept_queue_limit}; }},
+     [](const ListenerRow& row) -> Value { return std::uint64_t{row.raw->accept_queue_limit}; },
+     told("accept_queue_limit")},
     {"accept_queue_fill", "FILL", Kind::ratio, Type::number, Unit::ratio, Need::listener,
      "accept_queue_len / (accept_queue_limit + 1): at 1 the queue is full and connections are "
      "refused.",
@@ -241,11 +256,13 @@ constexpr auto kFields = std::to_array<Field>({
     {"accept_queue_peak", "PEAK", Kind::gauge, Type::number, Unit::count, Need::counters,
      "The longest that the accept queue was since the sample before, seen at every connection that "
      "entered it; absent without counting in the kernel.",
-     [](const ListenerRow& row) { return as_number(row.accept_queue_peak); }},
+     [](const ListenerRow& row) { return as_number(row.accept_queue_peak); },
+     told("accept_queue_peak", Across::window_max)},
     {"syn_queue_len", "SYNQ", Kind::gauge, Type::number, Unit::count, Need::syn_queue,
      "Handshakes begun and not complete (icsk_accept_queue.qlen); absent without BPF: sock_diag "
      "does not tell it.",
-     [](const ListenerRow& row) { return as_number(row.raw->syn_queue_len); }},
+     [](const ListenerRow& row) { return as_number(row.raw->syn_queue_len); },
+     told("syn_queue_length")},
     {"syn_queue_young", "YOUNG", Kind::gauge, Type::number, Unit::count, Need::syn_queue,
      "Of these, how many never needed a second SYN-ACK (icsk_accept_queue.young); absent without "
      "BPF.",
@@ -254,12 +271,14 @@ constexpr auto kFields = std::to_array<Field>({
      "SYN queue length from which SYNs are refused or answered by cookies: accept_queue_limit, and "
      "with tcp_syncookies = 0 also 3/4 of tcp_max_syn_backlog; absent with tcp_syncookies = 2 "
      "(queue not used) and where the sysctls can't be read.",
-     [](const ListenerRow& row) { return as_number(row.syn_queue_limit); }},
+     [](const ListenerRow& row) { return as_number(row.syn_queue_limit); },
+     told("syn_queue_limit")},
     {"syn_queue_peak", "SYN-PEAK", Kind::gauge, Type::number, Unit::count, Need::counters,
      "The longest that the SYN queue was since the sample before, seen at every request that "
      "entered "
      "it; absent without counting in the kernel.",
-     [](const ListenerRow& row) { return as_number(row.syn_queue_peak); }},
+     [](const ListenerRow& row) { return as_number(row.syn_queue_peak); },
+     told("syn_queue_peak", Across::window_max)},
     {"fastopen_queue_len", "TFOQ", Kind::gauge, Type::number, Unit::count, Need::syn_queue,
      "TCP Fast Open connections whose handshake is not complete (fastopenq.qlen); absent without "
      "BPF.",
@@ -272,7 +291,7 @@ constexpr auto kFields = std::to_array<Field>({
     {"oldest_wait_seconds", "OLDEST", Kind::gauge, Type::number, Unit::seconds, Need::syn_queue,
      "Seconds that the connection at the head of the accept queue has waited, 0 when the queue is "
      "empty: it grows while nobody calls accept(); absent without BPF.",
-     oldest_wait_of},
+     oldest_wait_of, told("accept_oldest_wait_seconds", Across::max)},
     // --- limits
     {"listen_requested", "REQUESTED", Kind::gauge, Type::number, Unit::count, Need::listen_call,
      "Backlog that the application gave to listen(), before somaxconn cut it; a negative one asks "
@@ -288,25 +307,28 @@ constexpr auto kFields = std::to_array<Field>({
      "(that "
      "was more), or unknown. Where listen() was not seen, a limit equal to somaxconn counts as "
      "cut.",
-     limit_set_by_of},
+     limit_set_by_of, told("listener_info", "limit_set_by")},
     {"somaxconn_raised_since", "RAISED", Kind::label, Type::boolean, Unit::none, Need::sysctl,
      "Whether somaxconn was raised since listen(), so that a restart would give a longer queue; "
      "absent where that is not known.",
      raised_of},
     // --- counters
-    LISTENQ_EVENTS(syns, "SYNS", "SYNs that reached the listener, repeated ones included."),
-    LISTENQ_EVENTS(synacks, "SYNACKS", "First SYN-ACKs sent, cookies included."),
-    LISTENQ_EVENTS(synack_retransmits, "RETRANS",
+    LISTENQ_EVENTS(syns, "SYNS", told("syns_total"),
+                   "SYNs that reached the listener, repeated ones included."),
+    LISTENQ_EVENTS(synacks, "SYNACKS", told("synacks_total"),
+                   "First SYN-ACKs sent, cookies included."),
+    LISTENQ_EVENTS(synack_retransmits, "RETRANS", told("synack_retransmits_total"),
                    "SYN-ACKs sent again because no ACK came, or was dropped."),
-    LISTENQ_EVENTS(handshake_acks, "HS-ACKS",
+    LISTENQ_EVENTS(handshake_acks, "HS-ACKS", told("handshake_acks_total"),
                    "ACKs that reached the listener and complete a handshake, those refused because "
                    "the accept queue was full included."),
-    LISTENQ_EVENTS(accepts, "ACCEPTS", "Connections that accept() returned."),
-    LISTENQ_EVENTS(overflows_syn, "OVF-SYN",
+    LISTENQ_EVENTS(accepts, "ACCEPTS", told("accepts_total"),
+                   "Connections that accept() returned."),
+    LISTENQ_EVENTS(overflows_syn, "OVF-SYN", told("overflows_total", "step", "syn"),
                    "SYNs refused because the accept queue was full (of ListenOverflows)."),
-    LISTENQ_EVENTS(overflows_ack, "OVF-ACK",
+    LISTENQ_EVENTS(overflows_ack, "OVF-ACK", told("overflows_total", "step", "ack"),
                    "Final ACKs refused because the accept queue was full (of ListenOverflows)."),
-    LISTENQ_EVENTS(drops, "DROPS",
+    LISTENQ_EVENTS(drops, "DROPS", Metric{},
                    "Everything that the listener refused, overflows included (as ListenDrops "
                    "counts)."),
     LISTENQ_COUNTER(
@@ -315,46 +337,48 @@ constexpr auto kFields = std::to_array<Field>({
         "loss, not a count of connections, since a final ACK lost to a full queue adds 2; absent "
         "where it can't be read.",
         [](const ListenerRow& row) { return as_number(row.raw->sk_drops); },
-        [](const ListenerRow& row) { return as_number(row.sk_drops_per_second); }),
-    LISTENQ_EVENTS(drops_syn_queue_full, "D-SYNQ",
+        [](const ListenerRow& row) { return as_number(row.sk_drops_per_second); },
+        told("sk_drops_total")),
+    LISTENQ_EVENTS(drops_syn_queue_full, "D-SYNQ", told("drops_total", "reason", "syn_queue_full"),
                    "SYNs refused because the SYN queue was full and cookies are off "
                    "(TCPReqQFullDrop)."),
-    LISTENQ_EVENTS(drops_no_memory, "D-MEMORY",
+    LISTENQ_EVENTS(drops_no_memory, "D-MEMORY", told("drops_total", "reason", "no_memory"),
                    "Refused because memory for the request or the connection was lacking."),
     LISTENQ_EVENTS(
-        drops_no_route, "D-ROUTE",
+        drops_no_route, "D-ROUTE", told("drops_total", "reason", "no_route"),
         "SYNs refused because there is no route back to the sender, or a security module "
         "forbade it."),
     LISTENQ_EVENTS(
-        drops_max_syn_backlog, "D-MAXSYN",
+        drops_max_syn_backlog, "D-MAXSYN", told("drops_total", "reason", "max_syn_backlog"),
         "SYNs refused because, with cookies off, 3/4 of tcp_max_syn_backlog were in use."),
-    LISTENQ_EVENTS(drops_defer_accept, "D-DEFER",
+    LISTENQ_EVENTS(drops_defer_accept, "D-DEFER", Metric{},
                    "Final ACKs without data ignored for TCP_DEFER_ACCEPT (TCPDeferAcceptDrop): the "
                    "connection waits for its data and is not lost, so drops leaves them out."),
-    LISTENQ_EVENTS(drops_other, "D-OTHER", "Refused for a reason that has no field of its own."),
+    LISTENQ_EVENTS(drops_other, "D-OTHER", told("drops_total", "reason", "other"),
+                   "Refused for a reason that has no field of its own."),
     LISTENQ_EVENTS(
-        cookies_sent, "CK-SENT",
+        cookies_sent, "CK-SENT", told("syncookies_total", "result", "sent"),
         "SYN cookies sent instead of queueing (SyncookiesSent); a cookie is not a drop."),
-    LISTENQ_EVENTS(cookies_valid, "CK-VALID",
+    LISTENQ_EVENTS(cookies_valid, "CK-VALID", told("syncookies_total", "result", "valid"),
                    "ACKs that brought a valid SYN cookie back (SyncookiesRecv)."),
-    LISTENQ_EVENTS(cookies_invalid, "CK-INVALID",
+    LISTENQ_EVENTS(cookies_invalid, "CK-INVALID", told("syncookies_total", "result", "invalid"),
                    "ACKs that brought none or a wrong one (SyncookiesFailed)."),
     LISTENQ_EVENTS(
-        requests_expired, "EXPIRED",
+        requests_expired, "EXPIRED", told("requests_expired_total"),
         "Handshakes given up: the last SYN-ACK was not answered, or, earlier, room had to "
         "be made in a SYN queue that fills up."),
-    LISTENQ_EVENTS(fastopen_overflows, "TFO-OVF",
+    LISTENQ_EVENTS(fastopen_overflows, "TFO-OVF", told("fastopen_overflows_total"),
                    "Fast Open SYNs that found fastopen_queue_limit reached "
                    "(TCPFastOpenListenOverflow)."),
-    LISTENQ_EVENTS(closed_unaccepted, "UNACCEPTED",
+    LISTENQ_EVENTS(closed_unaccepted, "UNACCEPTED", told("closed_unaccepted_total"),
                    "Connections thrown away in the accept queue when the listener closed."),
-    LISTENQ_EVENTS(aborted_in_queue, "ABORTED",
+    LISTENQ_EVENTS(aborted_in_queue, "ABORTED", told("aborted_in_queue_total"),
                    "Connections that the client had reset or closed by the time that accept() "
                    "returned them; counted when they leave the queue."),
     // --- latency
-    LISTENQ_LATENCY("accept_wait", "WAIT", AcceptWait,
+    LISTENQ_LATENCY("accept_wait", "WAIT", AcceptWait, told("accept_wait_seconds"),
                     "Time from entering the accept queue to accept() returning the connection."),
-    LISTENQ_LATENCY("handshake_time", "HANDSHAKE", HandshakeTime,
+    LISTENQ_LATENCY("handshake_time", "HANDSHAKE", HandshakeTime, told("handshake_seconds"),
                     "Time from the SYN to the ACK that completes the handshake, with the client's "
                     "round trip."),
     // --- at the interface

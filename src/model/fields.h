@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The one table of fields. The screen, the text table, JSON, CSV, --list-fields, --columns, --sort,
-// --filter and docs/fields.md all read it; no view names a column of its own. Adding a field is one
-// entry in fields.cpp.
+// The one table of fields. The screen, the text table, JSON, CSV, the metrics, --list-fields,
+// --columns, --sort, --filter and docs/fields.md all read it; no view names a column of its own.
+// Adding a field is one entry in fields.cpp.
 #pragma once
 
 #include <cstdint>
@@ -46,6 +46,21 @@ using Value =
     std::variant<std::monostate, bool, std::uint64_t, double, std::string_view, std::string,
                  std::span<const std::int32_t>, const Histogram*, const Waterfall*>;
 
+/// What stands for a reuseport group in one series.
+enum class Across : std::uint8_t {
+  sum,
+  max,
+  window_max,  ///< and over the last minute: each sample's value is its own interval's
+};
+
+/// How a field is told to Prometheus.
+struct Metric {
+  std::string_view name{};   ///< without the prefix; empty: it is not told
+  std::string_view label{};  ///< by which it differs from others of this name; empty: it is alone
+  std::string_view value{};  ///< of that label; empty: the field's value is the label's
+  Across across = Across::sum;
+};
+
 struct Field {
   std::string_view id;     ///< JSON key, CSV header, name in --columns, --sort, --filter
   std::string_view title;  ///< column title on the screen and in the text table
@@ -55,6 +70,7 @@ struct Field {
   Need need;
   std::string_view help;  ///< one sentence: --list-fields, docs/fields.md, help on the screen
   Value (*get)(const ListenerRow&);
+  Metric metric{};
 };
 
 /// All fields of a listener, in the order of JSON, CSV and --list-fields.
