@@ -33,8 +33,8 @@ tl::unexpected<Error> cannot_wait() {
 
 }  // namespace
 
-Result<std::unique_ptr<EventLoop>> EventLoop::create(double interval_seconds) {
-  std::unique_ptr<EventLoop> loop(new EventLoop);
+Result<std::unique_ptr<EventLoop>> EventLoop::create(double interval_seconds, Hangup hangup) {
+  std::unique_ptr<EventLoop> loop(new EventLoop(hangup));
   sigset_t set;
   sigemptyset(&set);
   for (const int number : kSignals) sigaddset(&set, number);
@@ -62,6 +62,12 @@ Result<void> EventLoop::watch_samples(int fd) {
   return {};
 }
 
+Result<void> EventLoop::watch_web(int fd) {
+  if (!watch(epoll_, fd)) return cannot_wait();
+  web_ = fd;
+  return {};
+}
+
 void EventLoop::set_interval(double seconds) {
   itimerspec timer{};
   double whole = 0;
@@ -82,6 +88,8 @@ Event EventLoop::read_signal() const {
       return Event::suspend;
     case SIGCONT:
       return Event::resume;
+    case SIGHUP:
+      return hangup_ == Hangup::reload ? Event::reload : Event::stop;
     default:
       return Event::stop;
   }
@@ -101,18 +109,21 @@ std::optional<Event> EventLoop::next(int timeout_ms) {
   bool tick = false;
   bool input = false;
   bool sample = false;
+  bool web = false;
   for (int i = 0; i < count; ++i) {
     const int fd = events.at(static_cast<std::size_t>(i)).data.fd;
     if (fd == signals_.get()) return read_signal();  // the rest is still there next time
     tick = tick || fd == timer_.get();
     input = input || fd == input_;
     sample = sample || fd == samples_;
+    web = web || fd == web_;
   }
   if (input) return Event::input;
   if (sample) return Event::sample;
   // Ticks that were missed (a stopped process, a slow sample) are one.
   std::uint64_t expirations = 0;
   if (tick && ::read(timer_.get(), &expirations, sizeof(expirations)) > 0) return Event::tick;
+  if (web) return Event::web;
   return std::nullopt;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The one place where the program waits: a timer, signals, the keyboard and samples in one epoll
-// set. No signal handlers.
+// The one place where the program waits: a timer, signals, the keyboard, samples and the web server
+// in one epoll set. No signal handlers.
 #pragma once
 
 #include <csignal>
@@ -18,22 +18,31 @@ enum class Event : std::uint8_t {
   tick,     ///< the interval is over
   input,    ///< the input descriptor has something, or was closed
   sample,   ///< the descriptor of the samples has something
+  web,      ///< the web server has something to do
   resize,   ///< SIGWINCH
   suspend,  ///< SIGTSTP
   resume,   ///< SIGCONT: somebody else may have used the terminal meanwhile
-  stop,     ///< SIGINT, SIGTERM, SIGHUP, SIGQUIT
+  reload,   ///< SIGHUP, where it means that
+  stop,     ///< SIGINT, SIGTERM, SIGQUIT, else SIGHUP
 };
+
+/// What SIGHUP means: a terminal is gone, or a service shall read its configuration again.
+enum class Hangup : std::uint8_t { stop, reload };
 
 class EventLoop {
  public:
   /// Blocks the signals that it reports, for the life of the process.
-  [[nodiscard]] static Result<std::unique_ptr<EventLoop>> create(double interval_seconds);
+  [[nodiscard]] static Result<std::unique_ptr<EventLoop>> create(double interval_seconds,
+                                                                 Hangup hangup = Hangup::stop);
 
   /// Reports Event::input when `fd`, borrowed, can be read; at most one.
   [[nodiscard]] Result<void> watch_input(int fd);
 
   /// Reports Event::sample when `fd`, borrowed, can be read; at most one.
   [[nodiscard]] Result<void> watch_samples(int fd);
+
+  /// Reports Event::web when `fd`, borrowed, can be read; at most one. Everything else goes first.
+  [[nodiscard]] Result<void> watch_web(int fd);
 
   /// Waits for the next event. Several at once come one after the other, signals first.
   [[nodiscard]] Event wait();
@@ -44,7 +53,7 @@ class EventLoop {
   void set_interval(double seconds);
 
  private:
-  EventLoop() = default;
+  explicit EventLoop(Hangup hangup) : hangup_(hangup) {}
   [[nodiscard]] std::optional<Event> next(int timeout_ms);
   [[nodiscard]] Event read_signal() const;
 
@@ -53,6 +62,8 @@ class EventLoop {
   Fd signals_;
   int input_ = -1;
   int samples_ = -1;
+  int web_ = -1;
+  Hangup hangup_;
 };
 
 /// Stops the process as an unhandled SIGTSTP would; returns when it is continued. False: it could

@@ -36,6 +36,14 @@ struct Raw {
   std::string backend = "auto";
   std::string no_feature;
   std::string file;
+  std::vector<std::string> addresses;
+  std::string telemetry_path = "/metrics";
+  std::string config_file;
+  std::vector<std::string> include;
+  std::vector<std::string> exclude;
+  std::int64_t max_listeners = 10'000;
+  bool reuseport_members = false;
+  bool program_times = false;
   double delay = 1;
   std::int64_t count = 0;
 };
@@ -98,12 +106,46 @@ Result<NicOptions> parse_nic(const Raw& raw) {
   return nic;
 }
 
+Result<std::vector<Filter>> parse_filters(const std::vector<std::string>& texts) {
+  std::vector<Filter> filters;
+  for (const std::string& text : texts) {
+    auto filter = Filter::parse(text);
+    if (!filter) return tl::unexpected(filter.error());
+    filters.push_back(std::move(*filter));
+  }
+  return filters;
+}
+
+Result<ServeOptions> parse_serve(const Raw& raw) {
+  ServeOptions serve;
+  serve.addresses = raw.addresses;
+  serve.telemetry_path = raw.telemetry_path;
+  if (serve.telemetry_path.empty() || serve.telemetry_path.front() != '/') {
+    return tl::unexpected(usage("--web.telemetry-path: a path begins with /"));
+  }
+  serve.config_file = raw.config_file;
+  serve.reuseport_members = raw.reuseport_members;
+  serve.program_times = raw.program_times;
+  auto include = parse_filters(raw.include);
+  if (!include) return tl::unexpected(include.error());
+  auto exclude = parse_filters(raw.exclude);
+  if (!exclude) return tl::unexpected(exclude.error());
+  serve.selection.include = std::move(*include);
+  serve.selection.exclude = std::move(*exclude);
+  if (raw.max_listeners < 0) {
+    return tl::unexpected(usage("--max-listeners: give a number, or 0 for no bound"));
+  }
+  serve.selection.max_listeners = static_cast<std::size_t>(raw.max_listeners);
+  return serve;
+}
+
 /// Which options were given, where a value does not tell.
 struct Given {
   bool columns = false;
   bool sort = false;
   bool count = false;
   bool delay = false;
+  bool filter = false;
 };
 
 Result<Options> check(const Raw& raw, const Given& given, Command command,
@@ -116,6 +158,17 @@ Result<Options> check(const Raw& raw, const Given& given, Command command,
   if (raw.once && raw.batch) return tl::unexpected(usage("--once and --batch exclude each other"));
   options.format = raw.json ? Format::json : raw.csv ? Format::csv : Format::text;
   const bool can_be_screen = stdout_is_terminal && !raw.json && !raw.csv;
+  if (command == Command::serve) {
+    if (raw.json || raw.csv || raw.once || raw.batch || given.columns || given.sort ||
+        given.count || given.filter) {
+      return tl::unexpected(
+          usage("serve has no use for --once, --batch, --count, --json, --csv, --columns, --sort "
+                "and --filter; --include and --exclude choose listeners"));
+    }
+    auto serve = parse_serve(raw);
+    if (!serve) return tl::unexpected(serve.error());
+    options.serve = std::move(*serve);
+  }
   options.mode = raw.batch ? Mode::batch : raw.once || !can_be_screen ? Mode::once : Mode::screen;
   options.file = raw.file;
   options.ascii = raw.ascii;
@@ -208,6 +261,41 @@ void add_options(CLI::App& app, Raw& raw) {
   app.add_flag("--ascii", raw.ascii, "draw the screen with ASCII alone");
 }
 
+void add_serve_options(CLI::App& serve, Raw& raw) {
+  serve
+      .add_option("--web.listen-address", raw.addresses,
+                  "HOST:PORT, [IPV6]:PORT or :PORT; may be given more than once (default "
+                  "127.0.0.1:9815, or the sockets that systemd hands over)")
+      ->type_name("ADDRESS")
+      ->allow_extra_args(false);
+  serve.add_option("--web.telemetry-path", raw.telemetry_path, "path of the metrics (/metrics)")
+      ->type_name("PATH");
+  serve
+      .add_option("--web.config.file", raw.config_file,
+                  "Prometheus' web configuration: TLS and users; read again when it changes")
+      ->type_name("FILE");
+  serve.add_flag("--web.reuseport-members", raw.reuseport_members,
+                 "a series for each member of a reuseport group, instead of one for the group");
+  serve
+      .add_option("--max-listeners", raw.max_listeners,
+                  "the most that are told, 0 for all (default 10000)")
+      ->type_name("COUNT");
+  serve
+      .add_option("--include", raw.include,
+                  "tell only listeners that match, e.g. 'process ~ nginx'; may be given more than "
+                  "once, then one must match")
+      ->type_name("EXPR")
+      ->allow_extra_args(false);
+  serve
+      .add_option("--exclude", raw.exclude,
+                  "tell no listener that matches; may be given more than once")
+      ->type_name("EXPR")
+      ->allow_extra_args(false);
+  serve.add_flag("--program-times", raw.program_times,
+                 "keep the kernel's BPF statistics on, for the bpf_program metrics: every BPF "
+                 "program of the machine costs a little more");
+}
+
 }  // namespace
 
 Parsed parse_options(int argc, const char* const* argv, bool stdout_is_terminal) {
@@ -222,6 +310,8 @@ Parsed parse_options(int argc, const char* const* argv, bool stdout_is_terminal)
   record->add_option("FILE", raw.file, "a file that does not exist yet")->required();
   CLI::App* replay = app.add_subcommand("replay", "show what record wrote");
   replay->add_option("FILE", raw.file, "a file made by record")->required();
+  CLI::App* serve = app.add_subcommand("serve", "serve metrics for Prometheus, until SIGTERM");
+  add_serve_options(*serve, raw);
   app.require_subcommand(0, 1);
 
   try {
@@ -237,9 +327,10 @@ Parsed parse_options(int argc, const char* const* argv, bool stdout_is_terminal)
   raw.list_fields = app.count("--list-fields") > 0;
   const Command command = record->parsed()   ? Command::record
                           : replay->parsed() ? Command::replay
+                          : serve->parsed()  ? Command::serve
                                              : Command::watch;
   const Given given{app.count("--columns") > 0, app.count("--sort") > 0, app.count("--count") > 0,
-                    app.count("--delay") > 0};
+                    app.count("--delay") > 0, app.count("--filter") > 0};
   auto options = check(raw, given, command, stdout_is_terminal);
   if (!options) {
     return {std::nullopt, fmt::format("listenq-top: {}\n", options.error().message),

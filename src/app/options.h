@@ -6,18 +6,32 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "collect/collector.h"
+#include "export/ledger.h"
 #include "model/fields.h"
 #include "model/filter.h"
 #include "util/result.h"
 
 namespace listenq {
 
-enum class Command : std::uint8_t { watch, record, replay, list_fields, explain };
+enum class Command : std::uint8_t { watch, record, replay, serve, list_fields, explain };
 enum class Mode : std::uint8_t { screen, once, batch };
 enum class Format : std::uint8_t { text, json, csv };
+
+inline constexpr std::string_view kDefaultListenAddress = "127.0.0.1:9815";
+
+/// Of `serve`.
+struct ServeOptions {
+  std::vector<std::string> addresses;  ///< empty: those of systemd, else the default
+  std::string telemetry_path = "/metrics";
+  std::string config_file;  ///< empty: none
+  bool reuseport_members = false;
+  bool program_times = false;
+  Selection selection;
+};
 
 struct Options {
   Command command = Command::watch;
@@ -34,6 +48,7 @@ struct Options {
   bool delay_given = false;
   std::optional<std::uint64_t> count;  ///< samples, then the end
   bool ascii = false;
+  ServeOptions serve;
   bool markdown = false;  ///< of --list-fields
 };
 

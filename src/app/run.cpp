@@ -13,6 +13,7 @@
 
 #include "app/event_loop.h"
 #include "app/screen_loop.h"
+#include "app/serve.h"
 #include "app/source.h"
 #include "app/wanted.h"
 #include "model/derive.h"
@@ -103,6 +104,8 @@ bool wait_for_tick(EventLoop& loop) {
         break;
       case Event::input:
       case Event::sample:
+      case Event::web:
+      case Event::reload:
       case Event::resize:
       case Event::resume:
         break;
@@ -206,6 +209,8 @@ Result<void> run_command(const Options& options) {
       return print(options.markdown ? fields_markdown() : fields_text());
     case Command::explain:
       return run_explain(options);
+    case Command::serve:
+      return run_serve(options);
     default:
       return run_with_source(options);
   }

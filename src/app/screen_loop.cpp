@@ -170,6 +170,9 @@ Result<void> run_show(Show& show, tui::Tui& tui, EventLoop& loop) {
         show.act(action);
         break;
       }
+      case Event::web:
+      case Event::reload:
+        break;
       case Event::resize:
         tui.on_resize();
         break;

@@ -23,11 +23,11 @@ struct ExporterFacts {
   std::string version;
   bool sample_failed =
       false;  ///< the newest is too old, or could not be taken: no listener is told
-  std::optional<double> cpu_seconds;
-  std::optional<std::uint64_t> resident_bytes;
-  std::optional<double> start_time_seconds;  ///< since 1970
-  std::optional<std::uint64_t> open_fds;
-  std::optional<std::uint64_t> max_fds;
+  std::optional<double> cpu_seconds{};
+  std::optional<std::uint64_t> resident_bytes{};
+  std::optional<double> start_time_seconds{};  ///< since 1970
+  std::optional<std::uint64_t> open_fds{};
+  std::optional<std::uint64_t> max_fds{};
 };
 
 class Exposition {

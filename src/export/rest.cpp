@@ -18,7 +18,7 @@ namespace {
 class Lines {
  public:
   Lines(std::string& out, bool openmetrics, std::string_view name, MetricType type,
-         std::string_view help)
+        std::string_view help)
       : out_(out), name_(name), type_(type), help_(help), openmetrics_(openmetrics) {}
 
   /// `labels` as they stand between the braces; may be empty.
@@ -83,8 +83,8 @@ double seconds(std::uint64_t ns) {
 
 void write_namespaces(const Rest& rest, const Snapshot& snapshot) {
   Lines mib = rest.counter("listenq_netns_mib_total",
-                            "The kernel's own counters of the network namespace (/proc/net/netstat "
-                            "and snmp), by the kernel's name.");
+                           "The kernel's own counters of the network namespace (/proc/net/netstat "
+                           "and snmp), by the kernel's name.");
   for (const NamespaceRow& row : snapshot.namespaces) {
     const auto& counters = latest_mib(*row.raw);
     if (!counters) continue;
@@ -93,14 +93,14 @@ void write_namespaces(const Rest& rest, const Snapshot& snapshot) {
     }
   }
   Lines coverage = rest.gauge("listenq_netns_coverage_ratio",
-                               "Losses counted here, of those that the kernel counted since the "
-                               "exporter watches; 1: every loss has an owner. Absent while nothing "
-                               "was lost.");
+                              "Losses counted here, of those that the kernel counted since the "
+                              "exporter watches; 1: every loss has an owner. Absent while nothing "
+                              "was lost.");
   for (const NamespaceRow& row : snapshot.namespaces) {
     if (row.coverage) coverage.add(netns_label(row.raw->netns), *row.coverage);
   }
   Lines info = rest.info("listenq_netns_info",
-                          "Name of the network namespace, as `ip netns` shows it; always 1.");
+                         "Name of the network namespace, as `ip netns` shows it; always 1.");
   for (const NamespaceRow& row : snapshot.namespaces) {
     info.add(netns_label(row.raw->netns) + "," + label("netns_name", row.raw->name.value_or("")),
              std::uint64_t{1});
@@ -109,8 +109,8 @@ void write_namespaces(const Rest& rest, const Snapshot& snapshot) {
 
 void write_interfaces(const Rest& rest, const Ledger& ledger) {
   Lines packets = rest.counter("listenq_nic_tcp_packets_total",
-                                "Packets of handshakes seen at the interface, of ports that have a "
-                                "listener; ack_in: only those that end a handshake.");
+                               "Packets of handshakes seen at the interface, of ports that have a "
+                               "listener; ack_in: only those that end a handshake.");
   for (const auto& [key, totals] : ledger.nics()) {
     const std::string of = fmt::format("{},{},", label("netns", fmt::to_string(key.first)),
                                        label("interface", key.second));
@@ -124,8 +124,8 @@ void write_interfaces(const Rest& rest, const Ledger& ledger) {
 /// Whether what belongs to a collector is in the sample.
 void write_collectors(const Rest& rest, const Snapshot* snapshot, bool sample_failed) {
   Lines up = rest.gauge("listenq_collector_up",
-                         "Whether this part of the newest sample could be read; `listenq-top "
-                         "--explain` says why one can't.");
+                        "Whether this part of the newest sample could be read; `listenq-top "
+                        "--explain` says why one can't.");
   const auto add = [&](std::string_view name, bool is_up) {
     up.add(label("collector", name), std::uint64_t{is_up ? 1U : 0U});
   };
@@ -154,7 +154,7 @@ void write_programs(const Rest& rest, const RawSelf& self) {
     if (program.run_ns) seconds_run.add(label("program", program.name), seconds(*program.run_ns));
   }
   Lines runs = rest.counter("listenq_bpf_program_runs_total",
-                             "Runs of our BPF program, while the kernel's BPF statistics are on.");
+                            "Runs of our BPF program, while the kernel's BPF statistics are on.");
   for (const RawProgram& program : self.programs) {
     if (program.runs) runs.add(label("program", program.name), *program.runs);
   }
@@ -173,7 +173,7 @@ void write_sample(const Rest& rest, const Sample& sample) {
       .add("", seconds(sample.wall_ns));
   write_programs(rest, sample.self);
   Lines lost = rest.counter("listenq_lost_events_total",
-                             "What the exporter itself lost or could not read, by cause.");
+                            "What the exporter itself lost or could not read, by cause.");
   for (const auto& [cause, count] : sample.self.lost) lost.add(label("cause", cause), count);
 }
 
@@ -210,8 +210,8 @@ void write_rest(std::string& out, const Ledger& ledger, const ExporterFacts& fac
   write_collectors(rest, snapshot, facts.sample_failed);
   if (snapshot != nullptr) write_sample(rest, *snapshot->sample);
   Lines dropped = rest.gauge("listenq_series_dropped",
-                              "Listeners that are not told, by --max-listeners or by --include and "
-                              "--exclude.");
+                             "Listeners that are not told, by --max-listeners or by --include and "
+                             "--exclude.");
   dropped.add(R"(cause="max_listeners")", std::uint64_t{told.left_by_bound});
   dropped.add(R"(cause="filter")", std::uint64_t{told.left_by_filter});
   write_process(rest, facts);

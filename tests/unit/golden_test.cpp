@@ -20,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include "export/exposition.h"
 #include "model/derive.h"
 #include "record_files.h"
 #include "stories.h"
@@ -122,6 +123,17 @@ std::string unfolded(const std::string& json) {
   return out;
 }
 
+std::string exposition(const Snapshots& snapshots, ExpositionFormat format) {
+  Ledger ledger({});
+  for (const auto& snapshot : snapshots) ledger.update(snapshot);
+  const Exposition page(ledger, {}, {.version = "1.2.3"});
+  std::string out;
+  Exposition::Cursor cursor;
+  while (page.write(cursor, format, out, 1000)) {
+  }
+  return out;
+}
+
 enum class Page : std::uint8_t { table, listener };
 
 std::string screen(const Snapshots& snapshots, int height, int width, tui::Charset charset,
@@ -152,6 +164,9 @@ const std::vector<View>& views() {
       {"batch.txt", "-b", batch_text},
       {"csv", "-b --csv", batch_csv},
       {"json", "--once --json", [](const Snapshots& s) { return unfolded(once_json(s)); }},
+      {"prom", "", [](const Snapshots& s) { return exposition(s, ExpositionFormat::text); }},
+      {"openmetrics", "",
+       [](const Snapshots& s) { return exposition(s, ExpositionFormat::openmetrics); }},
       {"80x24.txt", "", [](const Snapshots& s) { return screen(s, 24, 80, Charset::utf8); }},
       {"80x24.ascii.txt", "", [](const Snapshots& s) { return screen(s, 24, 80, Charset::ascii); }},
       {"120x40.txt", "", [](const Snapshots& s) { return screen(s, 40, 120, Charset::utf8); }},
