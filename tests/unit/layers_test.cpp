@@ -31,9 +31,11 @@ const std::map<std::string, std::set<std::string>>& may_include() {
       {"view/json", model_and_below},
       {"view/csv", model_and_below},
       {"view/tui", model_and_below},
+      {"export", model_and_below},
+      {"web", {"util"}},
       {"app",
        {"collect", "nic", "probe", "procmap", "model", "record", "util", "view/text", "view/json",
-        "view/csv", "view/tui"}},
+        "view/csv", "view/tui", "export", "web"}},
   };
   return table;
 }
