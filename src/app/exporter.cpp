@@ -151,7 +151,14 @@ Exporter::Exporter(const ServeOptions& options, double interval_seconds, std::ui
 void Exporter::add(std::shared_ptr<const Sample> sample) {
   ledger_.update(deriver_.derive(std::move(sample)));
   sample_failed_ = false;
+  forget_page();
+}
+
+/// Who reads it keeps it alive; nobody else needs the old Snapshot.
+void Exporter::forget_page() {
   page_.reset();
+  text_.reset();
+  openmetrics_.reset();
 }
 
 bool Exporter::ready() const {
@@ -165,10 +172,9 @@ web::Response Exporter::metrics(std::string_view accept) {
   }
   const bool failed = !ready();
   if (!page_ || page_is_of_failure_ != failed) {
+    forget_page();
     page_ = std::make_shared<const Exposition>(ledger_, options_.selection, read_facts(failed));
     page_is_of_failure_ = failed;
-    text_.reset();
-    openmetrics_.reset();
   }
   const ExpositionFormat format = wanted_format(accept);
   auto& document = format == ExpositionFormat::text ? text_ : openmetrics_;

@@ -33,6 +33,7 @@ class Exporter {
 
  private:
   [[nodiscard]] web::Response metrics(std::string_view accept);
+  void forget_page();
 
   const ServeOptions& options_;
   std::uint64_t longest_silence_ns_;

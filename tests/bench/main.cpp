@@ -107,10 +107,11 @@ void measure(const Options& options) {
   if (results.loads.empty() && results.counting.empty()) {
     fail("no part is called \"{}\"", options.only);
   }
-  const std::array<std::pair<const char*, std::string>, 5> texts = {{
+  const std::array<std::pair<const char*, std::string>, 6> texts = {{
       {"bench", markdown(results, sizes, options.tool)},
       {"watching", watching_markdown(results, sizes, options.tool)},
       {"screens", screens_markdown(results, sizes, options.tool)},
+      {"exporter", exporter_markdown(results, sizes, options.tool)},
       {"counting", counting_markdown(results, sizes, options.tool)},
       {"nic", nic_markdown(results, sizes, options.tool)},
   }};

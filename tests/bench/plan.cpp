@@ -287,6 +287,8 @@ Sizes quick_sizes() {
   sizes.idle_namespaces = 20;
   sizes.screen_starts = 3;
   sizes.screens = {.listeners = {1000}, .seconds = 3, .rounds = 1, .frames = 20};
+  sizes.exporter = {
+      .listeners = {1000}, .rounds = 1, .scrapes = 3, .idle_seconds = 3, .slow_readers = 20};
   sizes.counting = {
       .rounds = 5, .syns = 30000, .connections = 3000, .bulk_seconds = 0.1, .statistics_rounds = 3};
   sizes.nic = {
@@ -328,6 +330,10 @@ Results measure_all(const std::string& tool, const Sizes& sizes, const std::stri
   }
   if (begin_part(results, "screens: time of a frame", only)) {
     results.frames = measure_frames(sizes.screens);
+  }
+  for (const int listeners : sizes.exporter.listeners) {
+    if (!begin_part(results, fmt::format("exporter: {} listeners", listeners), only)) continue;
+    results.exporter.push_back(measure_exporter(tool, sizes.exporter, listeners));
   }
   if (begin_part(results, "counting here", only)) {
     results.counting.push_back(measure_counting(tool, sizes.counting));

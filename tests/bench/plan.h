@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "counting.h"
+#include "exporter.h"
 #include "idle_screens.h"
 #include "measure.h"
 #include "nic.h"
@@ -44,6 +45,7 @@ struct Sizes {
   int idle_namespaces = 200;
   int screen_starts = 15;
   IdleScreenSizes screens;
+  ExporterSizes exporter;
   CountingSizes counting;
   NicSizes nic;
 };
@@ -90,6 +92,7 @@ struct Results {
   std::optional<HalfOpenResult> half_open;
   std::optional<IdleResult> idle;
   std::optional<Spread> first_frame_ms;
+  std::vector<ExporterResult> exporter;
   std::vector<IdleScreensResult> screens;
   std::optional<FrameTimes> frames;
   std::vector<CountingResult> counting;  // of this kernel, and of virtual machines

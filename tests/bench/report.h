@@ -10,11 +10,12 @@
 
 namespace listenq::bench {
 
-// Of single calls, of watching, of screens, of what counting costs, and of interfaces; empty if
-// nothing of it was measured.
+// Of single calls, of watching, of screens, of the exporter, of what counting costs, and of
+// interfaces; empty if nothing of it was measured.
 std::string markdown(const Results& results, const Sizes& sizes, const std::string& tool);
 std::string watching_markdown(const Results& results, const Sizes& sizes, const std::string& tool);
 std::string screens_markdown(const Results& results, const Sizes& sizes, const std::string& tool);
+std::string exporter_markdown(const Results& results, const Sizes& sizes, const std::string& tool);
 std::string counting_markdown(const Results& results, const Sizes& sizes, const std::string& tool);
 std::string nic_markdown(const Results& results, const Sizes& sizes, const std::string& tool);
 

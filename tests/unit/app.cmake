@@ -2,6 +2,7 @@
 #
 # What is between the collector and the views; the program on a terminal.
 target_sources(unit_tests PRIVATE
+  ${CMAKE_CURRENT_LIST_DIR}/exporter_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/playing_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/screen_run_test.cpp
   ${CMAKE_CURRENT_LIST_DIR}/sampler_test.cpp
