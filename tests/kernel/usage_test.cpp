@@ -67,6 +67,14 @@ TEST_F(Usage, WrongIsOneSentenceAndStatusTwo) {
       {{"--once", "--nic", "no-such-interface"}, 2, "no-such-interface"},
       {{"record"}, 2, ""},
       {{"replay"}, 2, ""},
+      {{"serve", "--json"}, 2, "--include"},
+      {{"serve", "--filter", "port == 1"}, 2, "--include"},
+      {{"serve", "--include", "no_such_field > 3"}, 2, "no_such_field"},
+      {{"serve", "--exclude", "port =="}, 2, ""},
+      {{"serve", "--max-listeners", "-1"}, 2, "--max-listeners"},
+      {{"serve", "--web.telemetry-path", "metrics"}, 2, "--web.telemetry-path"},
+      {{"serve", "--web.listen-address", "127.0.0.1"}, 2, "127.0.0.1"},
+      {{"--once", "--web.listen-address", ":1"}, 2, "--web.listen-address"},
   };
   for (const Refusal& refusal : refusals) expect_refused(refusal);
 }
@@ -78,6 +86,8 @@ TEST_F(Usage, WhatCannotBeHadIsOneSentenceAndStatusThree) {
       {{"-b", "-n", "1", "--backend", "portable", "--no-feature", "portable"}, 3, "portable"},
       {{"--once", "--backend", "iter", "--no-feature", "iter"}, 3, "iter"},
       {{"--once", "--nic", "lo", "--no-feature", "bpf"}, 3, "--nic"},
+      {{"serve", "--web.config.file", "/no/such/file"}, 3, "/no/such/file"},
+      {{"serve", "--web.listen-address", "192.0.2.1:9815"}, 3, "192.0.2.1"},
   };
   for (const Refusal& refusal : refusals) expect_refused(refusal);
 }
