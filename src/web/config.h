@@ -27,12 +27,14 @@ enum class ClientAuth : std::uint8_t {
 };
 
 struct TlsConfig {
-  std::string certificates;  ///< PEM, the contents of cert_file
-  std::string key;           ///< PEM, the contents of key_file
-  std::string client_cas;    ///< PEM, the contents of client_ca_file; empty: none
+  std::string certificates;  ///< PEM: `cert`, or the contents of cert_file
+  std::string key;           ///< PEM: `key`, or the contents of key_file
+  std::string client_cas;    ///< PEM: `client_ca`, or of client_ca_file; empty: none
   ClientAuth client_auth = ClientAuth::none;
   std::vector<std::string> client_allowed_sans;  ///< one of them must match; empty: any
-  std::string priorities;                        ///< GnuTLS' words for versions and cipher suites
+  /// GnuTLS' words for versions, cipher suites and curves; empty: there is no suite left.
+  std::string priorities;      ///< with a certificate whose key is not RSA
+  std::string priorities_rsa;  ///< with one whose key is
 };
 
 struct WebConfig {

@@ -46,13 +46,15 @@ class Document {
   mutable std::weak_ptr<Gzipped> gzipped_;
 };
 
-/// A short page.
+/// A short page: sent as a whole, with its length.
 class TextDocument final : public Document {
  public:
   TextDocument(std::string content_type, std::string text)
       : Document(std::move(content_type)), text_(std::move(text)) {}
 
   [[nodiscard]] std::unique_ptr<Reader> open() const override;
+
+  [[nodiscard]] const std::string& text() const { return text_; }
 
  private:
   std::string text_;

@@ -20,8 +20,9 @@
 namespace listenq::web {
 
 struct Request {
-  std::string_view path;    ///< without the query
-  std::string_view accept;  ///< the header, joined by "," where it came more than once; may be empty
+  std::string_view path;  ///< without the query
+  std::string_view
+      accept;  ///< the header, joined by "," where it came more than once; may be empty
 };
 
 struct Response {
@@ -34,14 +35,14 @@ using Handler = std::function<Response(const Request&)>;
 
 /// What bounds the memory and the time that clients take.
 struct ServerLimits {
-  unsigned connections = 512;         ///< over all addresses; more wait in the accept queue
-  unsigned request_seconds = 10;      ///< from the first byte of a request to the end of its header
-  unsigned response_seconds = 60;     ///< from then to the end of the answer
-  unsigned idle_seconds = 300;        ///< between two requests of a connection that had a good one
-  unsigned documents = 4;             ///< large ones being read at once: slow readers keep them
-                                      ///< alive; when one more comes, those of the oldest are cut off
-  std::size_t header_bytes = 32768;   ///< request line and header; more is answered 431
-  unsigned password_checks = 64;      ///< waiting for their turn; more are answered 503
+  unsigned connections = 512;      ///< over all addresses; more wait in the accept queue
+  unsigned request_seconds = 10;   ///< from the first byte of a request to the end of its header
+  unsigned response_seconds = 60;  ///< from then to the end of the answer
+  unsigned idle_seconds = 300;     ///< between two requests of a connection that had a good one
+  unsigned documents = 4;          ///< large ones being read at once: slow readers keep them
+                                   ///< alive; when one more comes, those of the oldest are cut off
+  std::size_t header_bytes = 32768;  ///< request line and header; more is answered 431
+  unsigned password_checks = 64;     ///< waiting for their turn; more are answered 503
 };
 
 class Server {
