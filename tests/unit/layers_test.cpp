@@ -31,9 +31,10 @@ const std::map<std::string, std::set<std::string>>& may_include() {
       {"view/json", model_and_below},
       {"view/csv", model_and_below},
       {"view/tui", model_and_below},
+      {"web", {"util"}},
       {"app",
        {"collect", "nic", "probe", "procmap", "model", "record", "util", "view/text", "view/json",
-        "view/csv", "view/tui"}},
+        "view/csv", "view/tui", "web"}},
   };
   return table;
 }
@@ -53,7 +54,10 @@ const std::vector<Fence>& fences() {
       {{"ncurses", "curses", "term.h"}, {"view/tui/"}},
       {{"CLI/"}, {"app/options.cpp"}},
       {{"nlohmann/"}, {"record/"}},
-      {{"zlib.h"}, {"record/"}},
+      {{"zlib.h"}, {"record/", "web/gzip."}},
+      {{"microhttpd.h", "gnutls/"}, {"web/libraries.h"}},
+      {{"yaml.h"}, {"web/yaml.cpp"}},
+      {{"crypt.h"}, {"web/passwords.cpp"}},
   };
   return table;
 }
