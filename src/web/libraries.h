@@ -5,17 +5,13 @@
 // this table; their headers give the types, so a changed signature doesn't compile.
 #pragma once
 
-// microhttpd.h uses what these declare.
-#include <sys/types.h>
-
-#include <cstdarg>
-#include <cstdint>
-//
 #include <gnutls/abstract.h>
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
 #include <microhttpd.h>
+
+#include <cstdarg>
 
 #include "util/result.h"
 

@@ -112,7 +112,7 @@ TEST_F(WebPasswords, WrongOnesAreWrongEachTime) {
   }
 }
 
-TEST_F(WebPasswords, ACheckUnderWayIsNotRememberedForOtherUsers) {
+TEST_F(WebPasswords, ChecksUnderWayEndAsTheyBegan) {
   const auto passwords = make();
   passwords->set_users({{"alice", kSlowHash}});
   EXPECT_EQ(passwords->check({"alice", "wrong"}, 1), Passwords::Answer::later);
