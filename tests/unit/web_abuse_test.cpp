@@ -211,6 +211,21 @@ TEST(WebAbuse, AtTheLimitOthersWaitForTheirTurn) {
   EXPECT_LT(served->runs() - before, 100U);
 }
 
+TEST(WebAbuse, ManyMoreThanTheLimitAtOnce) {
+  ServerLimits limits;
+  limits.connections = 3;
+  const auto served = served_with(limits);
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (int i = 0; i < 100; ++i) {
+    clients.push_back(std::make_unique<RawClient>(served->port()));
+    ASSERT_TRUE(clients.back()->send(kGet));
+  }
+  for (auto& client : clients) {
+    EXPECT_EQ(client->reply().status, 200);
+    client.reset();
+  }
+}
+
 TEST(WebAbuse, WhoSaysNothingMakesRoom) {
   ServerLimits limits;
   limits.connections = 3;
