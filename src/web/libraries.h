@@ -69,6 +69,7 @@ namespace listenq::web {
   X(gnutls_x509_crt_init)
 
 struct Libraries {
+// NOLINTNEXTLINE(bugprone-macro-parentheses): the name of a member can't have any
 #define LISTENQ_MEMBER(name) decltype(&::name) name = nullptr;
   LISTENQ_MICROHTTPD_FUNCTIONS(LISTENQ_MEMBER)
   LISTENQ_GNUTLS_FUNCTIONS(LISTENQ_MEMBER)

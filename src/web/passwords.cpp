@@ -6,7 +6,6 @@
 
 #include <crypt.h>
 #include <pthread.h>
-#include <string.h>  // explicit_bzero()
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -14,6 +13,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstring>
 #include <memory>
 #include <system_error>
 
