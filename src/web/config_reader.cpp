@@ -92,6 +92,7 @@ Result<void> ConfigReader::read_keys(const YamlNode& map, const std::string& pat
     });
     if (key == keys.end()) {
       std::vector<std::string_view> known;
+      known.reserve(keys.size());
       for (const Key& each : keys) known.push_back(each.name);
       return wrong(name, printable(whole).substr(0, 100),
                    "there is no such key here; those there are: " + joined(known));

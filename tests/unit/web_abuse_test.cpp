@@ -14,7 +14,7 @@
 namespace listenq::web {
 namespace {
 
-const std::string kGet = "GET / HTTP/1.1\r\nHost: test\r\n\r\n";
+constexpr const char* kGet = "GET / HTTP/1.1\r\nHost: test\r\n\r\n";
 
 ServerLimits short_limits() {
   ServerLimits limits;
@@ -51,8 +51,8 @@ TEST(WebAbuse, MalformedRequests) {
            "GET / HTTP/1.1\r\n\r\n",
            "GET / HTTP/1.1\r\nHost: one\r\nHost: two\r\n\r\n",
            "GET / HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\nContent-Length: 5\r\n\r\nhello",
-           "GET / HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\nTransfer-Encoding: "
-           "chunked\r\n\r\n",
+           // both at once
+           "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: x\r\n\r\n",
        }) {
     const int status = status_of(served.port(), bytes);
     EXPECT_TRUE(status == 400 || status == 0) << bytes << ": " << status;
@@ -106,7 +106,7 @@ TEST(WebAbuse, BodiesAreNotRead) {
   // And who sends on without end is cut off.
   RawClient rude(served.port());
   ASSERT_TRUE(rude.send("POST" + head + "Content-Length: 1000000000\r\n\r\n"));
-  const std::string megabyte(1024 * 1024, 'x');
+  const std::string megabyte(1024UL * 1024, 'x');
   int sent = 0;
   while (sent < 1000 && rude.send(megabyte)) ++sent;
   EXPECT_LT(sent, 100);
@@ -232,6 +232,7 @@ TEST(WebAbuse, WhoSaysNothingMakesRoom) {
   limits.request_seconds = 3600;
   const auto served = served_with(limits);
   std::vector<std::unique_ptr<RawClient>> silent;
+  silent.reserve(9);
   for (int i = 0; i < 9; ++i) silent.push_back(std::make_unique<RawClient>(served->port()));
   RawClient good(served->port());
   EXPECT_EQ(good.get("/").status, 200);
@@ -240,7 +241,7 @@ TEST(WebAbuse, WhoSaysNothingMakesRoom) {
 TEST(WebAbuse, TheEndOfAClientIsSeenAlsoBehindItsRequests) {
   Served served;
   RawClient client(served.port());
-  ASSERT_TRUE(client.send(kGet + kGet));
+  ASSERT_TRUE(client.send(std::string(kGet) + kGet));
   client.half_close();
   EXPECT_EQ(client.reply().status, 200);
   EXPECT_EQ(client.reply().status, 200);
@@ -253,7 +254,7 @@ TEST(WebAbuse, RandomBytes) {
   const auto random = [&] { return state = state * 1664525U + 1013904223U; };
   std::vector<std::unique_ptr<RawClient>> clients;
   for (int i = 0; i < 300; ++i) {
-    std::string bytes = i % 2 == 0 ? kGet + kGet : std::string(random() % 2000, ' ');
+    std::string bytes = i % 2 == 0 ? std::string(kGet) + kGet : std::string(random() % 2000, ' ');
     const unsigned changes = i % 2 == 0 ? 1 + random() % 8 : static_cast<unsigned>(bytes.size());
     for (unsigned k = 0; k < changes && !bytes.empty(); ++k) {
       bytes[random() % bytes.size()] = static_cast<char>(random() >> 24U);

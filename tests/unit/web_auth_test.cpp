@@ -18,17 +18,25 @@ namespace listenq::web {
 namespace {
 
 // "secret", with cost 4, and "other".
-const std::string kSecret = "abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW";
-const std::string kSecretHash = "$2y$04$" + kSecret;
-const std::string kOtherHash = "$2y$04$ABCDEFGHIJKLMNOPQRSTUubdTkc8VfDg3xLFFedNQLivmNw6I3T6K";
-// Takes half a second.
-const std::string kSlowHash = "$2y$13$" + kSecret;
+constexpr const char* kSecretHash = "$2y$04$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW";
+constexpr const char* kOtherHash = "$2y$04$ABCDEFGHIJKLMNOPQRSTUubdTkc8VfDg3xLFFedNQLivmNw6I3T6K";
+// Nobody's; takes half a second.
+constexpr const char* kSlowHash = "$2y$13$abcdefghijklmnopqrstuu2r9OfJnfCsdneAXAGHnS4UpFFP8WIrW";
 
 // alice:secret, alice:wrong, bob:other, nobody:secret
-const std::string kAlice = "Authorization: Basic YWxpY2U6c2VjcmV0\r\n";
-const std::string kAliceWrong = "Authorization: Basic YWxpY2U6d3Jvbmc=\r\n";
-const std::string kBob = "authorization: basic Ym9iOm90aGVy\r\n";
-const std::string kNobody = "Authorization: Basic bm9ib2R5OnNlY3JldA==\r\n";
+constexpr const char* kAlice = "Authorization: Basic YWxpY2U6c2VjcmV0\r\n";
+constexpr const char* kAliceWrong = "Authorization: Basic YWxpY2U6d3Jvbmc=\r\n";
+constexpr const char* kBob = "authorization: basic Ym9iOm90aGVy\r\n";
+constexpr const char* kNobody = "Authorization: Basic bm9ib2R5OnNlY3JldA==\r\n";
+
+/// kSecretHash with another prefix.
+std::string secret_hash(const std::string& prefix) {
+  return prefix + std::string(kSecretHash).substr(7);
+}
+
+std::string request_of(const std::string& header) {
+  return request_of(header);
+}
 
 TEST(WebCredentials, AreRead) {
   const auto alice = basic_credentials("Basic YWxpY2U6c2VjcmV0");
@@ -49,12 +57,12 @@ TEST(WebCredentials, AreRead) {
 
 TEST(WebCredentials, BcryptHashesAreKnown) {
   EXPECT_EQ(bcrypt_cost(kSecretHash), 4U);
-  EXPECT_EQ(bcrypt_cost("$2a$10$" + kSecret), 10U);
-  EXPECT_EQ(bcrypt_cost("$2b$31$" + kSecret), 31U);
-  EXPECT_FALSE(bcrypt_cost("$2x$10$" + kSecret));
-  EXPECT_FALSE(bcrypt_cost("$2y$1$" + kSecret + "a"));
-  EXPECT_FALSE(bcrypt_cost("$2y$10$" + kSecret + "a"));
-  EXPECT_FALSE(bcrypt_cost("$2y$10$" + kSecret.substr(1) + "!"));
+  EXPECT_EQ(bcrypt_cost(secret_hash("$2a$10$")), 10U);
+  EXPECT_EQ(bcrypt_cost(secret_hash("$2b$31$")), 31U);
+  EXPECT_FALSE(bcrypt_cost(secret_hash("$2x$10$")));
+  EXPECT_FALSE(bcrypt_cost(secret_hash("$2y$1$") + "a"));
+  EXPECT_FALSE(bcrypt_cost(secret_hash("$2y$10$") + "a"));
+  EXPECT_FALSE(bcrypt_cost(secret_hash("$2y$10$").substr(1) + "!"));
   EXPECT_FALSE(bcrypt_cost("$6$salt$hash"));
   EXPECT_FALSE(bcrypt_cost("secret"));
 }
@@ -78,7 +86,7 @@ class WebPasswords : public testing::Test {
 TEST_F(WebPasswords, EachPrefixOfBcrypt) {
   const auto passwords = make();
   for (const char* prefix : {"$2a$04$", "$2b$04$", "$2y$04$"}) {
-    passwords->set_users({{"alice", prefix + kSecret}});
+    passwords->set_users({{"alice", secret_hash(prefix)}});
     EXPECT_EQ(passwords->check({"alice", "secret"}, 1), Passwords::Answer::later);
     EXPECT_EQ(result(*passwords), true) << prefix;
   }
@@ -184,7 +192,7 @@ TEST(WebAuth, RightWrongAndMissing) {
     EXPECT_EQ(client.get("/", kAliceWrong).status, 401);
     EXPECT_EQ(client.get("/", kNobody).status, 401);
     EXPECT_EQ(client.get("/", "Authorization: Basic !\r\n").status, 401);
-    EXPECT_EQ(client.get("/", kAlice + kAlice).status, 401);
+    EXPECT_EQ(client.get("/", std::string(kAlice) + kAlice).status, 401);
   }
   ASSERT_TRUE(client.send("POST / HTTP/1.1\r\nHost: test\r\n\r\n"));
   EXPECT_EQ(client.reply().status, 401);
@@ -208,7 +216,7 @@ TEST(WebAuth, ACheckHoldsUpNobodyElse) {
   RawClient bob(served->port());
   ASSERT_EQ(bob.get("/", kBob).status, 200);
   RawClient alice(served->port());
-  ASSERT_TRUE(alice.send("GET / HTTP/1.1\r\nHost: test\r\n" + kAlice + "\r\n"));
+  ASSERT_TRUE(alice.send(request_of(kAlice)));
   int answers = 0;
   pollfd checked{alice.fd(), POLLIN, 0};
   while (::poll(&checked, 1, 0) == 0) {
@@ -226,7 +234,7 @@ TEST(WebAuth, ManyWithTheSamePasswordAreOneCheck) {
   std::vector<std::unique_ptr<RawClient>> clients;
   for (int i = 0; i < 100; ++i) {
     clients.push_back(std::make_unique<RawClient>(served->port()));
-    ASSERT_TRUE(clients.back()->send("GET / HTTP/1.1\r\nHost: test\r\n" + kAlice + "\r\n"));
+    ASSERT_TRUE(clients.back()->send(request_of(kAlice)));
   }
   for (const auto& client : clients) EXPECT_EQ(client->reply().status, 200);
 }
@@ -236,7 +244,7 @@ TEST(WebAuth, TooManyChecksAreRefusedForNow) {
   limits.password_checks = 1;
   const auto served = serve({{"alice", kSlowHash}, {"bob", kSlowHash}}, limits);
   RawClient alice(served->port());
-  ASSERT_TRUE(alice.send("GET / HTTP/1.1\r\nHost: test\r\n" + kAliceWrong + "\r\n"));
+  ASSERT_TRUE(alice.send(request_of(kAliceWrong)));
   RawClient bob(served->port());
   HttpReply reply;
   EXPECT_TRUE(eventually([&] {
@@ -251,7 +259,7 @@ TEST(WebAuth, ClientsThatLeaveDuringTheirCheck) {
   const auto served = serve({{"alice", kSlowHash}});
   for (int i = 0; i < 10; ++i) {
     RawClient client(served->port());
-    ASSERT_TRUE(client.send("GET / HTTP/1.1\r\nHost: test\r\n" + kAliceWrong + "\r\n"));
+    ASSERT_TRUE(client.send(request_of(kAliceWrong)));
   }
   RawClient last(served->port());
   EXPECT_EQ(last.get("/", kAliceWrong).status, 401);
@@ -262,8 +270,7 @@ TEST(WebAuth, TheServerCanEndDuringAHalfDoneCheck) {
   std::vector<std::unique_ptr<RawClient>> clients;
   for (int i = 0; i < 5; ++i) {
     clients.push_back(std::make_unique<RawClient>(served->port()));
-    ASSERT_TRUE(clients.back()->send("GET /" + std::to_string(i) + " HTTP/1.1\r\nHost: test\r\n" +
-                                     (i % 2 == 0 ? kAlice : kAliceWrong) + "\r\n"));
+    ASSERT_TRUE(clients.back()->send(request_of(i % 2 == 0 ? kAlice : kAliceWrong)));
   }
   RawClient witness(served->port());
   EXPECT_EQ(witness.get("/").status, 401);
@@ -288,7 +295,7 @@ TEST(WebAuth, OtherUsersAreForTheNextRequest) {
 TEST(WebAuth, AnotherConfigDuringACheck) {
   const auto served = serve({{"alice", kSlowHash}});
   RawClient alice(served->port());
-  ASSERT_TRUE(alice.send("GET / HTTP/1.1\r\nHost: test\r\n" + kAliceWrong + "\r\n"));
+  ASSERT_TRUE(alice.send(request_of(kAliceWrong)));
   // The check is under way when the answer to somebody who came later is there.
   RawClient witness(served->port());
   ASSERT_EQ(witness.get("/").status, 401);

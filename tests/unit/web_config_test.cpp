@@ -15,8 +15,6 @@
 namespace listenq::web {
 namespace {
 
-const std::string kHash = "$2y$10$abcdefghijklmnopqrstuuqflPDzB6gcMhKa1rZqKiun2YGL5sa2u";
-
 class WebConfigTest : public testing::Test {
  protected:
   WebConfigTest() {
@@ -25,11 +23,11 @@ class WebConfigTest : public testing::Test {
     folder_.write("ca.pem", "the authority");
   }
 
-  Result<WebConfig> read(const std::string& text) const {
+  [[nodiscard]] Result<WebConfig> read(const std::string& text) const {
     return WebConfigFile(folder_.write("web.yml", text)).read();
   }
   /// The message without the folder's name; "" where it was read.
-  std::string mistake(const std::string& text) const {
+  [[nodiscard]] std::string mistake(const std::string& text) const {
     const auto config = read(text);
     if (config) return "";
     std::string message = config.error().message;
@@ -40,10 +38,10 @@ class WebConfigTest : public testing::Test {
     return message;
   }
 
+  const std::string hash_ = "$2y$10$abcdefghijklmnopqrstuuqflPDzB6gcMhKa1rZqKiun2YGL5sa2u";
+  const std::string tls_ = "tls_server_config:\n  cert_file: cert.pem\n  key_file: key.pem\n";
   TemporaryFolder folder_;
 };
-
-const std::string kTls = "tls_server_config:\n  cert_file: cert.pem\n  key_file: key.pem\n";
 
 TEST_F(WebConfigTest, NothingIsPlainHttpForAnybody) {
   for (const char* text : {"", "\n\n", "# a comment\n", "---\n", "{}", "~"}) {
@@ -56,7 +54,7 @@ TEST_F(WebConfigTest, NothingIsPlainHttpForAnybody) {
 }
 
 TEST_F(WebConfigTest, CertificatesAreReadFromBesideTheFile) {
-  const auto config = read(kTls);
+  const auto config = read(tls_);
   ASSERT_TRUE(config) << config.error().message;
   EXPECT_EQ(config->tls->certificates, "the certificate");
   EXPECT_EQ(config->tls->key, "the key");
@@ -87,7 +85,7 @@ TEST_F(WebConfigTest, ClientAuthTypes) {
       {"RequireAndVerifyClientCert", ClientAuth::require}};
   for (const auto& [name, type] : types) {
     const std::string ca = type == ClientAuth::none ? "" : "  client_ca_file: ca.pem\n";
-    const auto config = read(kTls + ca + "  client_auth_type: " + name + "\n");
+    const auto config = read(tls_ + ca + "  client_auth_type: " + name + "\n");
     ASSERT_TRUE(config) << config.error().message;
     EXPECT_EQ(config->tls->client_auth, type) << name;
     EXPECT_EQ(config->tls->client_cas, ca.empty() ? "" : "the authority");
@@ -95,7 +93,7 @@ TEST_F(WebConfigTest, ClientAuthTypes) {
 }
 
 TEST_F(WebConfigTest, AllowedSans) {
-  const auto config = read(kTls +
+  const auto config = read(tls_ +
                            "  client_ca_file: ca.pem\n  client_auth_type: "
                            "RequireAndVerifyClientCert\n  client_allowed_sans: [one, 'two']\n");
   ASSERT_TRUE(config) << config.error().message;
@@ -104,7 +102,7 @@ TEST_F(WebConfigTest, AllowedSans) {
 
 TEST_F(WebConfigTest, VersionsCiphersAndCurves) {
   const auto priorities = [&](const std::string& lines, bool rsa = false) {
-    const auto config = read(kTls + lines);
+    const auto config = read(tls_ + lines);
     if (!config) return config.error().message;
     return rsa ? config->tls->priorities_rsa : config->tls->priorities;
   };
@@ -156,13 +154,13 @@ TEST_F(WebConfigTest, HttpHeaders) {
 }
 
 TEST_F(WebConfigTest, Users) {
-  const auto config = read("basic_auth_users:\n  alice: " + kHash + "\n  'bob b': '" + kHash +
-                           "'\n  123: " + kHash);
+  const auto config = read("basic_auth_users:\n  alice: " + hash_ + "\n  'bob b': '" + hash_ +
+                           "'\n  123: " + hash_);
   ASSERT_TRUE(config) << config.error().message;
   EXPECT_EQ(config->users.size(), 3U);
-  EXPECT_EQ(config->users.at("alice"), kHash);
-  EXPECT_EQ(config->users.at("bob b"), kHash);
-  EXPECT_EQ(config->users.at("123"), kHash);
+  EXPECT_EQ(config->users.at("alice"), hash_);
+  EXPECT_EQ(config->users.at("bob b"), hash_);
+  EXPECT_EQ(config->users.at("123"), hash_);
 }
 
 TEST_F(WebConfigTest, MistakesAreNamedWithTheirLine) {
@@ -183,10 +181,10 @@ TEST_F(WebConfigTest, MistakesAreNamedWithTheirLine) {
        "web.yml:2: tls_server_config: it lacks cert_file"},
       {"tls_server_config:\n  cert_file: cert.pem\n",
        "web.yml:2: tls_server_config: it lacks key_file"},
-      {kTls + "  keyfile: x\n", "web.yml:4: tls_server_config.keyfile: " + tls_keys},
-      {kTls + "  key_file: key.pem\n", "web.yml:4: tls_server_config.key_file: it is there twice"},
-      {kTls + kTls, "web.yml:4: tls_server_config: it is there twice"},
-      {kTls + "  cert: text\n  cert_file: cert.pem\n",
+      {tls_ + "  keyfile: x\n", "web.yml:4: tls_server_config.keyfile: " + tls_keys},
+      {tls_ + "  key_file: key.pem\n", "web.yml:4: tls_server_config.key_file: it is there twice"},
+      {tls_ + tls_, "web.yml:4: tls_server_config: it is there twice"},
+      {tls_ + "  cert: text\n  cert_file: cert.pem\n",
        "web.yml:5: tls_server_config.cert_file: it is there twice"},
       {"tls_server_config:\n  cert_file: [a]\n",
        "web.yml:2: tls_server_config.cert_file: one value must be here"},
@@ -196,29 +194,29 @@ TEST_F(WebConfigTest, MistakesAreNamedWithTheirLine) {
        "web.yml:2: tls_server_config.cert_file: it has no value"},
       {"tls_server_config:\n  cert_file: absent\n",
        "web.yml:2: tls_server_config.cert_file: can't read absent: No such file or directory"},
-      {kTls + "  client_auth_type: Perhaps\n",
+      {tls_ + "  client_auth_type: Perhaps\n",
        "web.yml:4: tls_server_config.client_auth_type: it must be one of NoClientCert, "
        "RequestClientCert, RequireAnyClientCert, RequireClientCert, VerifyClientCertIfGiven, "
        "RequireAndVerifyClientCert"},
-      {kTls + "  client_auth_type: RequireAndVerifyClientCert\n",
+      {tls_ + "  client_auth_type: RequireAndVerifyClientCert\n",
        "web.yml:2: tls_server_config: client_auth_type verifies certificates, but there is no "
        "client_ca_file"},
-      {kTls + "  client_ca_file: ca.pem\n",
+      {tls_ + "  client_ca_file: ca.pem\n",
        "web.yml:2: tls_server_config: there is a client_ca_file, but no client_auth_type that asks "
        "for certificates"},
-      {kTls + "  client_allowed_sans: [a]\n",
+      {tls_ + "  client_allowed_sans: [a]\n",
        "web.yml:2: tls_server_config: there are client_allowed_sans, but no client_auth_type that "
        "asks for them"},
-      {kTls + "  client_allowed_sans: a\n",
+      {tls_ + "  client_allowed_sans: a\n",
        "web.yml:4: tls_server_config.client_allowed_sans: a list must be here"},
-      {kTls + "  min_version: SSL30\n",
+      {tls_ + "  min_version: SSL30\n",
        "web.yml:4: tls_server_config.min_version: it must be one of TLS10, TLS11, TLS12, TLS13"},
-      {kTls + "  min_version: TLS13\n  max_version: TLS12\n",
+      {tls_ + "  min_version: TLS13\n  max_version: TLS12\n",
        "web.yml:2: tls_server_config: min_version is above max_version"},
-      {kTls + "  curve_preferences: [P256]\n",
+      {tls_ + "  curve_preferences: [P256]\n",
        "web.yml:4: tls_server_config.curve_preferences: there is no P256 here; known are: "
        "CurveP256, CurveP384, CurveP521, X25519"},
-      {kTls + "  prefer_server_cipher_suites: 'true'\n",
+      {tls_ + "  prefer_server_cipher_suites: 'true'\n",
        "web.yml:4: tls_server_config.prefer_server_cipher_suites: it must be true or false"},
       {"http_server_config:\n  http2: maybe\n",
        "web.yml:2: http_server_config.http2: it must be true or false"},
@@ -244,15 +242,15 @@ TEST_F(WebConfigTest, MistakesAreNamedWithTheirLine) {
        "web.yml:2: basic_auth_users.alice: it has no bcrypt hash"},
       {"basic_auth_users:\n  alice: plain-secret\n",
        "web.yml:2: basic_auth_users.alice: this is no bcrypt hash ($2y$10$ and 53 characters)"},
-      {"basic_auth_users:\n  alice: $2y$31$" + kHash.substr(7) + "\n",
+      {"basic_auth_users:\n  alice: $2y$31$" + hash_.substr(7) + "\n",
        "web.yml:2: basic_auth_users.alice: the cost of its hash must be 4 to 18"},
-      {"basic_auth_users:\n  alice: " + kHash + "\n  alice: " + kHash + "\n",
+      {"basic_auth_users:\n  alice: " + hash_ + "\n  alice: " + hash_ + "\n",
        "web.yml:3: basic_auth_users.alice: it is there twice"},
-      {"basic_auth_users:\n  'a:b': " + kHash + "\n",
+      {"basic_auth_users:\n  'a:b': " + hash_ + "\n",
        "web.yml:2: basic_auth_users.a:b: a name can't have a colon in it"},
-      {"basic_auth_users:\n  '': " + kHash + "\n",
+      {"basic_auth_users:\n  '': " + hash_ + "\n",
        "web.yml:2: basic_auth_users: a name must be a word"},
-      {"basic_auth_users:\n  [a]: " + kHash + "\n",
+      {"basic_auth_users:\n  [a]: " + hash_ + "\n",
        "web.yml:2: basic_auth_users: a name must be a word"},
       {"a: &x 1\nb: *x\n", "web.yml:1: anchors and aliases are not supported"},
       {"tls_server_config: &x\n  cert_file: a\n",
@@ -270,7 +268,7 @@ TEST_F(WebConfigTest, MistakesAreNamedWithTheirLine) {
                                        ? ErrorKind::usage
                                        : ErrorKind::unsupported);
   }
-  EXPECT_TRUE(mistake(kTls + "  cipher_suites: [RC4]\n")
+  EXPECT_TRUE(mistake(tls_ + "  cipher_suites: [RC4]\n")
                   .starts_with("web.yml:4: tls_server_config.cipher_suites: there is no RC4 here; "
                                "known are: TLS_AES_128_GCM_SHA256, "));
   EXPECT_TRUE(mistake("a: [\n").starts_with("web.yml:2: "));
@@ -280,7 +278,7 @@ TEST_F(WebConfigTest, MistakesAreNamedWithTheirLine) {
 TEST_F(WebConfigTest, FilesThatAreNone) {
   std::filesystem::create_directory(folder_.path("folder"));
   ASSERT_EQ(mkfifo(folder_.path("pipe").c_str(), 0600), 0);
-  folder_.write("large", std::string(2 * 1024 * 1024, 'x'));
+  folder_.write("large", std::string(2UL * 1024 * 1024, 'x'));
   folder_.write("empty", "");
   const auto naming = [&](const std::string& name) {
     return mistake("tls_server_config:\n  cert_file: " + name + "\n");
@@ -316,7 +314,7 @@ TEST_F(WebConfigTest, NothingSecretIsInAMessage) {
 }
 
 TEST_F(WebConfigTest, ChangesAreSeen) {
-  WebConfigFile file(folder_.write("web.yml", kTls));
+  WebConfigFile file(folder_.write("web.yml", tls_));
   ASSERT_TRUE(file.read());
   EXPECT_FALSE(file.changed());
   folder_.write("key.pem", "another key");
@@ -346,13 +344,13 @@ TEST_F(WebConfigTest, ChangesAreSeen) {
 }
 
 TEST_F(WebConfigTest, ChangedBytesNeverDoHarm) {
-  const std::string good = kTls +
+  const std::string good = tls_ +
                            "  client_ca_file: ca.pem\n  client_auth_type: "
                            "RequireAndVerifyClientCert\n  client_allowed_sans: [one, 'two']\n"
                            "  cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256]\n"
                            "http_server_config:\n  headers:\n    X-Frame-Options: deny\n"
                            "basic_auth_users:\n  alice: " +
-                           kHash + "\n";
+                           hash_ + "\n";
   ASSERT_EQ(mistake(good), "");
   std::uint32_t state = 4711;
   const auto random = [&] { return (state = state * 1664525U + 1013904223U) >> 8U; };

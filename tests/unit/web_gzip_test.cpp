@@ -67,7 +67,7 @@ class DullDocument final : public Document {
       bool read(std::string& out) override {
         if (left_-- == 0) return false;
         ++pieces_;
-        out.append(64 * 1024, 'x');
+        out.append(64UL * 1024, 'x');
         return true;
       }
 
@@ -89,7 +89,7 @@ TEST(WebGzip, OneCallRendersABoundedPart) {
     document.pieces = 0;
     out += more;
   }
-  EXPECT_EQ(gunzipped(out), std::string(160UL * 64 * 1024, 'x'));
+  EXPECT_EQ(gunzipped(out), std::string(160UL * 64UL * 1024, 'x'));
 }
 
 TEST(WebPages, ReadersOfAnySpeedGetTheSame) {
@@ -98,6 +98,7 @@ TEST(WebPages, ReadersOfAnySpeedGetTheSame) {
   const std::string text = LongDocument::text(20'000);
   for (const bool gzip : {false, true}) {
     std::vector<std::unique_ptr<Stream>> streams;
+    streams.reserve(5);
     for (int i = 0; i < 5; ++i) streams.push_back(pages.open(document, gzip, [] {}));
     std::string byte(1, '\0');
     // One is ahead, one began and stopped.

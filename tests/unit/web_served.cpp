@@ -43,7 +43,7 @@ class LongReader final : public Reader {
  public:
   explicit LongReader(std::size_t lines) : lines_(lines) {}
   bool read(std::string& out) override {
-    constexpr std::size_t kPiece = 64 * 1024;
+    constexpr std::size_t kPiece = 64UL * 1024;
     const std::size_t before = out.size();
     while (next_ < lines_ && out.size() - before < kPiece) out += line_of(next_++);
     return out.size() > before;
@@ -239,7 +239,7 @@ HttpReply RawClient::reply(bool head) {
   HttpReply reply;
   std::string text;
   if (!line(text) || !text.starts_with("HTTP/1.1 ")) return reply;
-  reply.status = std::atoi(text.c_str() + 9);
+  reply.status = static_cast<int>(std::strtol(text.c_str() + 9, nullptr, 10));
   while (line(text) && !text.empty()) {
     std::string name = text.substr(0, text.find(':'));
     std::transform(name.begin(), name.end(), name.begin(),
@@ -287,6 +287,7 @@ Ran run_program(const std::vector<std::string>& arguments, const std::string& in
   posix_spawn_file_actions_adddup2(&actions, out[1], 1);
   posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
   std::vector<char*> pointers;
+  pointers.reserve(arguments.size() + 1);
   for (const std::string& each : arguments) pointers.push_back(const_cast<char*>(each.c_str()));
   pointers.push_back(nullptr);
   pid_t child = 0;

@@ -27,6 +27,8 @@ namespace listenq::web {
 class LongDocument final : public Document {
  public:
   explicit LongDocument(std::size_t lines);
+  LongDocument(const LongDocument&) = delete;
+  LongDocument& operator=(const LongDocument&) = delete;
   ~LongDocument() override;
   [[nodiscard]] std::unique_ptr<Reader> open() const override;
 
@@ -141,6 +143,7 @@ class TemporaryFolder {
 
   [[nodiscard]] std::string path(std::string_view name) const;
   /// The path of it.
+  // NOLINTNEXTLINE(modernize-use-nodiscard): who wrote it may know it
   std::string write(std::string_view name, std::string_view text) const;
 
  private:

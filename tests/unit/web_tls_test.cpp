@@ -17,7 +17,8 @@ namespace {
 
 class WebTls : public testing::Test {
  protected:
-  std::unique_ptr<Served> serve(WebConfig config, const ServerLimits& limits = {}) const {
+  [[nodiscard]] std::unique_ptr<Served> serve(WebConfig config,
+                                              const ServerLimits& limits = {}) const {
     Served::Setup setup;
     setup.config = std::move(config);
     setup.limits = limits;
@@ -50,11 +51,12 @@ TEST_F(WebTls, LongDocumentsInParallel) {
   for (const char* encoding : {"identity", "gzip"}) {
     std::vector<std::thread> threads;
     std::vector<int> right(8, 0);
-    for (std::size_t i = 0; i < right.size(); ++i) {
-      threads.emplace_back([&, i] {
+    threads.reserve(right.size());
+    for (int& mine : right) {
+      threads.emplace_back([&] {
         const Ran ran =
             made_.curl(served->url("/long"), {"-H", std::string("Accept-Encoding: ") + encoding});
-        right[i] = (encoding[0] == 'g' ? gunzipped(ran.out) : ran.out) == text ? 1 : 0;
+        mine = (encoding[0] == 'g' ? gunzipped(ran.out) : ran.out) == text ? 1 : 0;
       });
     }
     for (std::thread& thread : threads) thread.join();
