@@ -172,9 +172,9 @@ class Exposition::Lines {
     each_row([&](const ListenerRow& row) {
       const Value value = field.get(row);
       const auto* const times = std::get_if<const Histogram*>(&value);
-      if (times == nullptr) return;
+      if (times == nullptr || *times == nullptr) return;
       timed = true;
-      if (row.counts != nullptr) add(**times);
+      add(**times);
     });
     if (gone() != nullptr) add(waits ? gone()->accept_wait : gone()->handshake_time);
     if (!timed && gone() == nullptr) return;

@@ -19,7 +19,7 @@ namespace listenq::web {
 namespace {
 
 /// A whole chain of certificates, or some thousand users.
-constexpr std::size_t kLargest = 1024 * 1024;
+constexpr std::size_t kLargest = 1024UL * 1024;
 
 Result<std::string> read_regular_file(const std::string& path) {
   const auto cannot = [&](const std::string& why) {

@@ -80,17 +80,19 @@ Result<WebConfig> ConfigReader::read(const YamlNode& root) {
   return config;
 }
 
-Result<void> ConfigReader::read_keys(const YamlNode& map, std::string path,
+Result<void> ConfigReader::read_keys(const YamlNode& map, const std::string& path,
                                      const std::vector<Key>& keys) {
   if (map.kind != YamlNode::Kind::map) return wrong(map, path, "keys with values must be here");
   std::vector<std::string_view> seen;
   for (const auto& [name, value] : map.entries) {
     if (name.kind != YamlNode::Kind::scalar) return wrong(name, path, "a key must be a word");
     const std::string whole = path.empty() ? name.text : path + "." + name.text;
-    const auto key = std::find_if(keys.begin(), keys.end(),
-                                  [&](const Key& each) { return each.name == name.text; });
+    const auto key = std::find_if(keys.begin(), keys.end(), [&name = name](const Key& each) {
+      return each.name == name.text;
+    });
     if (key == keys.end()) {
       std::vector<std::string_view> known;
+      known.reserve(keys.size());
       for (const Key& each : keys) known.push_back(each.name);
       return wrong(name, printable(whole).substr(0, 100),
                    "there is no such key here; those there are: " + joined(known));
@@ -249,7 +251,7 @@ Result<void> ConfigReader::read_http(const YamlNode& section, WebConfig& config)
                         return read_header(node, name, config);
                       }});
     }
-    return read_keys(value, path_, keys);
+    return read_keys(value, std::string(path_), keys);
   };
   return read_keys(section, "http_server_config",
                    {{"http2", flag_into(http2)}, {"headers", read_headers}});

@@ -33,8 +33,8 @@ class ConfigReader {
     Handle handle;
   };
 
-  /// `path` by value: that of the key which is being read changes.
-  [[nodiscard]] Result<void> read_keys(const YamlNode& map, std::string path,
+  /// `path` is not path_, which changes with each key.
+  [[nodiscard]] Result<void> read_keys(const YamlNode& map, const std::string& path,
                                        const std::vector<Key>& keys);
   [[nodiscard]] Result<void> read_tls(const YamlNode& section, WebConfig& config);
   [[nodiscard]] Result<void> check_tls(const YamlNode& section, const TlsConfig& tls,

@@ -15,7 +15,7 @@ namespace listenq::web {
 namespace {
 
 /// Text rendered in one go, so that other clients get their turn.
-constexpr std::size_t kTextAtOnce = 256 * 1024;
+constexpr std::size_t kTextAtOnce = 256UL * 1024;
 
 std::string_view trimmed(std::string_view text) {
   constexpr std::string_view kSpace = " \t";

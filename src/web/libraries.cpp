@@ -15,8 +15,8 @@ constexpr const char* kOldestGnutls = "3.6.5";
 constexpr unsigned kOldestMicrohttpd[] = {0, 9, 71};
 
 struct Library {
-  const char* file;
-  const char* package;  ///< Debian's
+  const char* file = nullptr;
+  const char* package = nullptr;  ///< Debian's
   void* handle = nullptr;
 
   [[nodiscard]] Result<void> open() {

@@ -5,17 +5,13 @@
 // this table; their headers give the types, so a changed signature doesn't compile.
 #pragma once
 
-// microhttpd.h uses what these declare.
-#include <sys/types.h>
-
-#include <cstdarg>
-#include <cstdint>
-//
 #include <gnutls/abstract.h>
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
 #include <microhttpd.h>
+
+#include <cstdarg>
 
 #include "util/result.h"
 
@@ -73,6 +69,7 @@ namespace listenq::web {
   X(gnutls_x509_crt_init)
 
 struct Libraries {
+// NOLINTNEXTLINE(bugprone-macro-parentheses): the name of a member can't have any
 #define LISTENQ_MEMBER(name) decltype(&::name) name = nullptr;
   LISTENQ_MICROHTTPD_FUNCTIONS(LISTENQ_MEMBER)
   LISTENQ_GNUTLS_FUNCTIONS(LISTENQ_MEMBER)

@@ -86,10 +86,11 @@ std::optional<T> socket_option(int fd, int option) {
 }
 
 bool is_listener(int fd) {
-  const auto domain = socket_option<int>(fd, SO_DOMAIN);
+  constexpr std::array<int, 3> kFamilies = {AF_INET, AF_INET6, AF_UNIX};
+  const int family = socket_option<int>(fd, SO_DOMAIN).value_or(AF_UNSPEC);
   return socket_option<int>(fd, SO_TYPE) == SOCK_STREAM &&
          socket_option<int>(fd, SO_ACCEPTCONN).value_or(0) != 0 &&
-         (domain == AF_INET || domain == AF_INET6 || domain == AF_UNIX);
+         std::find(kFamilies.begin(), kFamilies.end(), family) != kFamilies.end();
 }
 
 }  // namespace

@@ -6,7 +6,6 @@
 
 #include <crypt.h>
 #include <pthread.h>
-#include <string.h>  // explicit_bzero()
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -14,6 +13,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstring>
 #include <memory>
 #include <system_error>
 
@@ -135,7 +135,6 @@ Passwords::~Passwords() {
 
 void Passwords::set_users(std::map<std::string, std::string> users) {
   users_ = std::move(users);
-  ++users_generation_;
   right_.clear();
   unsigned cost = 4;
   for (const auto& [user, hash] : users_) cost = std::max(cost, bcrypt_cost(hash).value_or(cost));
@@ -168,7 +167,7 @@ Passwords::Answer Passwords::check(const Credentials& credentials, Waiter waiter
   if (right_.contains(*digest)) return Answer::right;
   // For crypt() a password ends at its first NUL: one with a NUL would be as good as its beginning.
   const bool whole = credentials.password.find('\0') == std::string::npos;
-  return enqueue({*digest, credentials.password, hash, known && whole, users_generation_}, waiter);
+  return enqueue({*digest, credentials.password, hash, known && whole}, waiter);
 }
 
 Passwords::Answer Passwords::enqueue(Job job, Waiter waiter) {
@@ -237,7 +236,7 @@ std::vector<std::pair<Passwords::Waiter, bool>> Passwords::finished() {
     const auto waiting = waiting_.extract(job.digest);
     if (waiting.empty()) continue;
     for (const Waiter waiter : waiting.mapped()) answers.emplace_back(waiter, job.right);
-    if (!job.right || job.users != users_generation_) continue;
+    if (!job.right) continue;
     if (right_.size() == kRemembered) right_.clear();
     right_.insert(job.digest);
   }

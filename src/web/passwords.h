@@ -76,7 +76,6 @@ class Passwords {
     std::string password;
     std::string hash;
     bool known = false;  ///< there is such a user
-    std::uint64_t users = 0;
     bool right = false;
   };
 
@@ -95,7 +94,6 @@ class Passwords {
   Fd event_;
 
   std::map<std::string, std::string> users_;
-  std::uint64_t users_generation_ = 0;
   std::string nobody_;  ///< a hash of the users' cost that no password has
   std::set<Digest> right_;
   std::map<Digest, std::vector<Waiter>> waiting_;

@@ -45,6 +45,14 @@ Error system_error(const char* what) {
   return {ErrorKind::unsupported, std::string(what) + ": " + errno_text(errno)};
 }
 
+/// Whether there is nothing to read any more, and nothing to answer. libmicrohttpd misses the end
+/// of a client that sends it together with its last request.
+bool gone(const Client& client) {
+  if (client.phase == Client::Phase::answering) return false;
+  char byte = 0;
+  return ::recv(client.fd, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 class WebServer final : public Server, private DaemonEvents {
  public:
   WebServer(const Libraries& libraries, std::function<void(const std::string&)> log,
@@ -275,7 +283,7 @@ std::uint64_t WebServer::patience(const Client& client) const {
 
 void WebServer::sweep(std::uint64_t now) {
   for (const auto& [key, client] : clients_) {
-    if (now - client->since_ns > patience(*client)) client->end();
+    if (now - client->since_ns > patience(*client) || gone(*client)) client->end();
   }
   requests_->tidy();
   if (out_of_descriptors_) log_("no file descriptor is left for another client");

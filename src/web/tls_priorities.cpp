@@ -18,25 +18,25 @@ enum class Key : std::uint8_t { rsa, ecdsa, any };
 
 struct Suite {
   std::string_view name;
-  Key key;
   std::string_view cipher;  ///< GnuTLS'; empty: one of TLS 1.3, which is on anyway
+  Key key;
   bool aead;
 };
 
 constexpr Suite kSuites[] = {
-    {"TLS_AES_128_GCM_SHA256", Key::any, "", true},
-    {"TLS_AES_256_GCM_SHA384", Key::any, "", true},
-    {"TLS_CHACHA20_POLY1305_SHA256", Key::any, "", true},
-    {"TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA", Key::ecdsa, "AES-128-CBC", false},
-    {"TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA", Key::ecdsa, "AES-256-CBC", false},
-    {"TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA", Key::rsa, "AES-128-CBC", false},
-    {"TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA", Key::rsa, "AES-256-CBC", false},
-    {"TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", Key::ecdsa, "AES-128-GCM", true},
-    {"TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", Key::ecdsa, "AES-256-GCM", true},
-    {"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", Key::rsa, "AES-128-GCM", true},
-    {"TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384", Key::rsa, "AES-256-GCM", true},
-    {"TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256", Key::rsa, "CHACHA20-POLY1305", true},
-    {"TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256", Key::ecdsa, "CHACHA20-POLY1305", true},
+    {"TLS_AES_128_GCM_SHA256", "", Key::any, true},
+    {"TLS_AES_256_GCM_SHA384", "", Key::any, true},
+    {"TLS_CHACHA20_POLY1305_SHA256", "", Key::any, true},
+    {"TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA", "AES-128-CBC", Key::ecdsa, false},
+    {"TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA", "AES-256-CBC", Key::ecdsa, false},
+    {"TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA", "AES-128-CBC", Key::rsa, false},
+    {"TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA", "AES-256-CBC", Key::rsa, false},
+    {"TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "AES-128-GCM", Key::ecdsa, true},
+    {"TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", "AES-256-GCM", Key::ecdsa, true},
+    {"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "AES-128-GCM", Key::rsa, true},
+    {"TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384", "AES-256-GCM", Key::rsa, true},
+    {"TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256", "CHACHA20-POLY1305", Key::rsa, true},
+    {"TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256", "CHACHA20-POLY1305", Key::ecdsa, true},
 };
 
 struct Curve {

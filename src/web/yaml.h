@@ -9,10 +9,11 @@
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
-#include <utility>
 #include <vector>
 
 namespace listenq::web {
+
+struct YamlEntry;
 
 struct YamlNode {
   enum class Kind : std::uint8_t { scalar, list, map };
@@ -22,13 +23,18 @@ struct YamlNode {
   std::string text;     ///< of a scalar
   bool quoted = false;  ///< so it is text, whatever it looks like
   std::vector<YamlNode> items;
-  std::vector<std::pair<YamlNode, YamlNode>> entries;
+  std::vector<YamlEntry> entries;
 
   /// Nothing was written: "key:", "~" or "null".
   [[nodiscard]] bool empty() const {
     return kind == Kind::scalar && !quoted &&
            (text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL");
   }
+};
+
+struct YamlEntry {
+  YamlNode key;
+  YamlNode value;
 };
 
 struct YamlError {

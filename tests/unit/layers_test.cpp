@@ -55,7 +55,10 @@ const std::vector<Fence>& fences() {
       {{"ncurses", "curses", "term.h"}, {"view/tui/"}},
       {{"CLI/"}, {"app/options.cpp"}},
       {{"nlohmann/"}, {"record/"}},
-      {{"zlib.h"}, {"record/"}},
+      {{"zlib.h"}, {"record/", "web/gzip."}},
+      {{"microhttpd.h", "gnutls/"}, {"web/libraries.h"}},
+      {{"yaml.h"}, {"web/yaml.cpp"}},
+      {{"crypt.h"}, {"web/passwords.cpp"}},
   };
   return table;
 }
