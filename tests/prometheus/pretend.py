@@ -35,11 +35,14 @@ def page(began):
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         body = ("\n".join(page(self.server.began)) + "\n").encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "text/plain; version=0.0.4")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        try:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/plain; version=0.0.4")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+        except ConnectionError:
+            pass  # the scraper's time was over: then it comes again
 
     def log_message(self, *_):
         pass

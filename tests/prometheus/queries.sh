@@ -14,7 +14,7 @@ check_queries() {
     bash -c "set -o pipefail; curl -fsS 127.0.0.1:${ports[0]}/metrics | promtool check metrics"
 
   cat >"$work/queries.yml" <<CONFIG
-global: { scrape_interval: 500ms, evaluation_interval: 1s }
+global: { scrape_interval: 1s, evaluation_interval: 1s }
 rule_files: ["$ours/listenq.rules.yml", "$ours/listenq.alerts.yml"]
 scrape_configs:
   - job_name: listenq-top
@@ -29,6 +29,6 @@ CONFIG
     fail "the fleet's losses are recorded" "$work/queries.log"
   fi
   check "no rule fails" is 'sum(prometheus_rule_evaluation_failures_total) or vector(0)' 0
-  reports python3 "$folder/queries.py" "$url" 5s listenq-overview,listenq-listener "$boards"/*.json \
+  reports python3 "$folder/queries.py" "$url" 10s listenq-overview,listenq-listener "$boards"/*.json \
     "$ours"/listenq.*.yml
 }
