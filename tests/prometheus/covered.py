@@ -58,6 +58,11 @@ alerts = {rule["alert"].lower() for rule in rules if "alert" in rule}
 wrong += [f"docs/alerts.md: {title}: no such alert" for title in headings if title.startswith("listenq")
           and title not in alerts and title != "listenq-top"]
 
+# docs/exporter.md lists what metrics.txt serves.
+served = set(re.findall(r"^# TYPE (\S+)", (FOLDER / "metrics.txt").read_text(encoding="utf-8"), re.M))
+listed = set(re.findall(r"^\| `((?:listenq|process)_\w+)` \|", (ROOT / "docs/exporter.md").read_text(encoding="utf-8"), re.M))
+wrong += [f"docs/exporter.md: {name} is in one of it and metrics.txt only" for name in sorted(served ^ listed)]
+
 print("FAILED: every rule is tested and documented" if wrong else "passed every rule is tested and documented")
 for problem in wrong:
     print(f"    {problem}")
