@@ -98,7 +98,8 @@ def sums(fleet):
     def increase(machine):
         of = f'listenq_overflows_total{{{LISTENER},instance="{scraped(machine)}"}}'
         return prometheus.value(f"sum(increase({of}[1h]))", time=prometheus.last_scrape(of))
-    same("increase() is what was provoked, on each machine", {machine: increase(machine) for machine in MACHINES}, PROVOKED)
+    same("increase() is what was provoked, on each machine", {machine: increase(machine) for machine in MACHINES},
+         PROVOKED)
     same("every loss has an owner", prometheus.value("min(listenq_netns_coverage_ratio)"), 1)
     same("every collector works", prometheus.query("listenq_collector_up == 0"), [])
     firing = {(machine_of(alert["labels"]), alert["labels"]["alertname"])
@@ -129,6 +130,9 @@ def expected():
     def machines(wanted, test):
         return lambda found: {machine_of(labels) for labels, _ in found} == wanted and all(
             test(machine_of(labels), value) for labels, value in found)
+
+    def losses(machine, rate):
+        return in_two_minutes(PROVOKED[machine])(rate)
     everyone = set(MACHINES)
     return {
         "Machines": one(lambda value: value == COUNT),
@@ -137,11 +141,11 @@ def expected():
         "Losing now": one(lambda value: value == COUNT),
         "Losses a second": one(in_two_minutes(TOTAL)),
         "Fullest accept queue": one(lambda value: value == 1),
-        "Losses a second, by machine": machines(TOP_TEN, lambda machine, rate: in_two_minutes(PROVOKED[machine])(rate)),
-        "Losses a second, by listener": machines(TOP_TEN, lambda machine, rate: in_two_minutes(PROVOKED[machine])(rate)),
+        "Losses a second, by machine": machines(TOP_TEN, losses),
+        "Losses a second, by listener": machines(TOP_TEN, losses),
         "Losses a second, by reason": lambda found: {labels["reason"] for labels, value in found if value} ==
         {"accept_queue_full"} and in_two_minutes(TOTAL)(sum(value for _, value in found)),
-        "Machines: losses": machines(everyone, lambda machine, rate: in_two_minutes(PROVOKED[machine])(rate)),
+        "Machines: losses": machines(everyone, losses),
         "Machines: losing": machines(everyone, lambda _, value: value == 1),
         "Machines: listeners": machines(everyone, lambda _, value: value == 2),
         "Machines: fill": machines(everyone, lambda _, value: value == 1),
@@ -156,7 +160,7 @@ TABLE = {"listenq:instance_losses": "losses", "listenq:instance_listeners_losing
 def name_of(panel, expr):
     if panel["type"] != "table":
         return panel["title"]
-    return next((f"{panel['title']}: {what}" for part, what in TABLE.items() if part in expr), f"{panel['title']}: rest")
+    return f"{panel['title']}: " + next((what for part, what in TABLE.items() if part in expr), "rest")
 
 
 def as_grafana(expr):
@@ -195,13 +199,10 @@ def ask(prometheus, expr):
 
 
 def rules(fleet):
-    wrong, slowest = [], (0, "")
-    for group in fleet.prometheus.api("rules")["groups"]:
-        for rule in group["rules"]:
-            wrong += [rule] if rule["health"] != "ok" else []
-            slowest = max(slowest, (rule["evaluationTime"], rule["name"]))
+    wrong = fleet.prometheus.broken_rules()
     check("fleet: no rule fails", not wrong, wrong)
-    print(f"fleet: the slowest rule, {slowest[1]}, takes {1000 * slowest[0]:.1f} ms")
+    slowest = max(fleet.prometheus.rules(), key=lambda rule: rule["evaluationTime"])
+    print(f"fleet: the slowest rule, {slowest['name']}, takes {1000 * slowest['evaluationTime']:.1f} ms")
 
 
 # --- What it costs --------------------------------------------------------------------------------

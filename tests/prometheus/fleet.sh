@@ -15,7 +15,7 @@ check_fleet() {
   else
     connect_fleet "$name"
     mkdir "$work/fleet"
-    reports_inside "$name" python3 "$folder/fleet.py" "$name" "$machines" "$work/fleet" "$top"
+    reports_inside "$name" python3 -B "$folder/fleet.py" "$name" "$machines" "$work/fleet" "$top"
     close_world
   fi
 }

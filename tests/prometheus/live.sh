@@ -23,7 +23,7 @@ check_live() {
     ip -n "$name" link set web up
     ip -n "$name-c" link set web up
     mkdir "$work/live"
-    reports_inside "$name-c" python3 "$folder/live.py" "$name" "$work/live" "$top"
+    reports_inside "$name-c" python3 -B "$folder/live.py" "$name" "$work/live" "$top"
     close_world
   fi
 }

@@ -219,7 +219,8 @@ class Prometheus:
     def last_scrape(self, selector):
         """When the newest sample was taken. At this very time, increase() over a window in which the counter
         begins with 0 has nothing to extrapolate: then it is exact."""
-        return f"{self.value(f'max(timestamp({selector}))'):.3f}"
+        at = self.value(f"max(timestamp({selector}))")
+        return at and f"{at:.3f}"
 
     def range(self, selector, since):
         """[(labels, [(time, value)])]: the samples themselves."""
@@ -227,6 +228,12 @@ class Prometheus:
         found = self.api("query", query=f"{selector}[{max(1, round((now - since) * 1000))}ms]", time=f"{now:.3f}")
         return [(series["metric"], [(at, float(value)) for at, value in series["values"]])
                 for series in found["result"]]
+
+    def rules(self):
+        return [rule for group in self.api("rules")["groups"] for rule in group["rules"]]
+
+    def broken_rules(self):
+        return [rule for rule in self.rules() if rule["health"] != "ok"]
 
     def alerts(self, name=None, state=None, **labels):
         """Those that are pending or firing now, as the API has them."""
