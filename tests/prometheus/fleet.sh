@@ -4,7 +4,7 @@
 # where fleet.py runs. Nothing of it is seen or reached from outside.
 # shellcheck shell=bash disable=SC2154
 
-machines=50
+machines=${LISTENQ_FLEET:-50}
 
 check_fleet() {
   local name=lq-fleet-$$
