@@ -363,7 +363,9 @@ TEST(IpNetnsExec, LeavesTheBackends) {
     command.insert(command.end(), arguments.begin(), arguments.end());
     const RunResult inside = run_program(command);
     EXPECT_EQ(inside.status, status) << inside.err;
-    if (must_have(backend)) EXPECT_EQ(inside.status, 0) << inside.err;
+    if (must_have(backend)) {
+      EXPECT_EQ(inside.status, 0) << inside.err;
+    }
   }
 }
 
