@@ -15,11 +15,16 @@ order() {
   read -r -t 20 answer <&"${shop[0]}" && [[ $answer == "$1" ]]
 }
 
-# alert NAME: `firing` where the alert is about the shop, else nothing.
-alert() {
-  [[ -n $(count "ALERTS{alertname=\"$1\",alertstate=\"firing\",port=\"8080\",process=\"shop\",netns_name=\"$namespace\"${2:-}}") ]]
+# The alert is about the shop, and says whose it is.
+alert() { # NAME [MORE LABELS]
+  local found
+  found=$(count "ALERTS{alertname=\"$1\",alertstate=\"firing\",port=\"8080\",process=\"shop\",netns_name=\"$namespace\"${2:-}}") &&
+    [[ -n $found ]]
 }
-no_alert() { [[ -z $(count "ALERTS{alertname=~\"$1\",alertstate=\"firing\"}") ]]; }
+no_alert() { # NAME, a regular expression
+  local found
+  found=$(count "ALERTS{alertname=~\"$1\",alertstate=\"firing\"}") && [[ -z $found ]]
+}
 
 # What the alert says, without line ends.
 description() {
