@@ -4,6 +4,8 @@
 # where fleet.py runs. Nothing of it is seen or reached from outside.
 # shellcheck shell=bash disable=SC2154
 
+. "$folder/namespaces.sh"
+
 machines=${LISTENQ_FLEET:-50}
 
 check_fleet() {
@@ -16,7 +18,6 @@ check_fleet() {
     connect_fleet "$name"
     mkdir "$work/fleet"
     reports_inside "$name" python3 -B "$folder/fleet.py" "$name" "$machines" "$work/fleet" "$top"
-    close_world
   fi
 }
 

@@ -4,6 +4,8 @@
 # and Prometheus, and runs live.py in the latter.
 # shellcheck shell=bash disable=SC2154
 
+. "$folder/namespaces.sh"
+
 check_live() {
   local name=lq-live-$$
   if ((EUID != 0)); then
@@ -24,6 +26,5 @@ check_live() {
     ip -n "$name-c" link set web up
     mkdir "$work/live"
     reports_inside "$name-c" python3 -B "$folder/live.py" "$name" "$work/live" "$top"
-    close_world
   fi
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # What live.sh and fleet.sh share: the network namespaces they made, which end with the script, and all that
-# still runs in them. Sourced.
+# still runs in them. Sourced by both.
 # shellcheck shell=bash disable=SC2154
 
 own_namespaces=()

@@ -2,10 +2,11 @@
 #
 # pretend.py COUNT: serves metrics.txt at COUNT ports of 127.0.0.1, and prints the ports. Counters and histograms
 # grow from 0 by their value a second; NOW is the time. Called by tests/prometheus/run, to have data for the
-# queries of dashboards and rules that no exporter on an idle machine has. Ends with its standard input.
+# queries of dashboards and rules that no exporter on an idle machine has. Serves until it is killed.
 import http.server
 import pathlib
 import re
+import signal
 import sys
 import threading
 import time
@@ -53,4 +54,4 @@ for _ in range(int(sys.argv[1])):
     server.began = time.time()
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(server.server_port, flush=True)
-sys.stdin.read()
+signal.pause()

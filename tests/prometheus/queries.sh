@@ -5,10 +5,10 @@
 
 check_queries() {
   local targets ports
-  coproc pretended { exec python3 "$folder/pretend.py" 3; }
-  # shellcheck disable=SC2154
-  pids+=("$pretended_PID")
-  mapfile -t -n 3 ports <&"${pretended[0]}"
+  python3 "$folder/pretend.py" 3 >"$work/ports" &
+  pids+=($!)
+  until_true 20 eval '(($(wc -l <"$work/ports") == 3))'
+  mapfile -t ports <"$work/ports"
   targets=$(printf '"127.0.0.1:%s",' "${ports[@]}")
   check "promtool check metrics: what is pretended" \
     bash -c "set -o pipefail; curl -fsS 127.0.0.1:${ports[0]}/metrics | promtool check metrics"
