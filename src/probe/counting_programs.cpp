@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <linux/btf.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -247,20 +248,45 @@ std::string compare_and_swap_refused(const KernelTypes& types) {
   return no_compare_and_swap(types.functions.contains("btf_trace_sk_data_ready"));
 }
 
+/// A mount of the cgroup v2 hierarchy that is nowhere: `ip netns exec` and many containers have a
+/// /sys of their own, without the mounts below it.
+Fd mount_cgroups() {
+#ifdef SYS_fsopen  // also where the C library has no function for it
+  constexpr unsigned kFsopenCloexec = 1;
+  constexpr unsigned kFsconfigCmdCreate = 6;
+  constexpr unsigned kFsmountCloexec = 1;
+  const Fd filesystem(static_cast<int>(::syscall(SYS_fsopen, "cgroup2", kFsopenCloexec)));
+  if (!filesystem ||
+      ::syscall(SYS_fsconfig, filesystem.get(), kFsconfigCmdCreate, nullptr, nullptr, 0) != 0) {
+    return {};
+  }
+  const Fd mounted(static_cast<int>(::syscall(SYS_fsmount, filesystem.get(), kFsmountCloexec, 0)));
+  if (!mounted) return {};
+  // What fsmount() returns is only a place.
+  return Fd(::openat(mounted.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+#else
+  return {};
+#endif
+}
+
+bool is_root_cgroup(const Fd& cgroup) {
+  constexpr ino_t kRootInode = 1;
+  struct stat about {};
+  return ::fstat(cgroup.get(), &about) == 0 && about.st_ino == kRootInode;
+}
+
 /// The root of the cgroup v2 hierarchy, opened; its programs see every socket of the machine.
 Fd open_root_cgroup(std::string& why_not) {
-  constexpr ino_t kRootInode = 1;
   for (const char* path : {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"}) {
-    struct stat about {};
     const std::string file = std::string(path) + "/cgroup.controllers";
-    if (::access(file.c_str(), F_OK) != 0 || ::stat(path, &about) != 0) continue;
-    if (about.st_ino != kRootInode) {
-      why_not = "only a part of the cgroup tree is visible here (a cgroup namespace)";
-      continue;
-    }
+    if (::access(file.c_str(), F_OK) != 0) continue;
     Fd root(::open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (root) return root;
+    if (root && is_root_cgroup(root)) return root;
+    if (root) why_not = "only a part of the cgroup tree is visible here (a cgroup namespace)";
   }
+  Fd root = mount_cgroups();
+  if (root && is_root_cgroup(root)) return root;
+  if (root) why_not = "only a part of the cgroup tree is visible here (a cgroup namespace)";
   if (why_not.empty()) why_not = "no cgroup v2 hierarchy is mounted below /sys/fs/cgroup";
   return {};
 }

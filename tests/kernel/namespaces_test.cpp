@@ -349,5 +349,25 @@ TEST_P(Devices, OfAClosedListenerIsThatOfItsNamespace) {
   tool.finish();
 }
 
+/// `ip netns exec` gives a program a /sys of its own, with nothing mounted below it.
+TEST(IpNetnsExec, LeavesTheBackends) {
+  const Netns netns = Netns::named("exec");
+  for (const std::string& backend : counting_backends()) {
+    SCOPED_TRACE(backend);
+    const std::vector<std::string> arguments = {"-b",      "-n",   "1",         "--json",
+                                                "--netns", "self", "--backend", backend};
+    RunOptions directly;
+    directly.netns_fd = netns.fd();
+    const int status = run_tool(arguments, directly).status;
+    std::vector<std::string> command = {"ip", "netns", "exec", netns.name(), tool_path()};
+    command.insert(command.end(), arguments.begin(), arguments.end());
+    const RunResult inside = run_program(command);
+    EXPECT_EQ(inside.status, status) << inside.err;
+    if (must_have(backend)) {
+      EXPECT_EQ(inside.status, 0) << inside.err;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace lqtest
