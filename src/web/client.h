@@ -20,7 +20,6 @@ struct Exchange {
   struct Client& client;
   MHD_Connection* connection;
   std::shared_ptr<const Headers> headers;  ///< of the config when it began
-  std::uint64_t number = 0;                ///< of the password check that it waits for; 0: none
   bool header_seen = false;
   std::optional<bool> let_in{};  ///< by that check
   unsigned status = 0;           ///< of the answer

@@ -127,7 +127,6 @@ Requests::Entry Requests::let_in(Exchange& exchange) {
     case Passwords::Answer::later:
       break;
   }
-  exchange.number = number;
   suspended_[number] = &exchange;
   libraries_.MHD_suspend_connection(exchange.connection);
   return Entry::later;

@@ -38,6 +38,9 @@ constexpr std::uint64_t kPatienceWhenFull = kSecond;
 constexpr std::uint64_t kShortestPause = 1'000'000U;
 constexpr std::uint64_t kLongestPause = kSecond;
 
+/// Of the same thing.
+constexpr std::uint64_t kBetweenComplaints = 60 * kSecond;
+
 /// Clients taken up in one run().
 constexpr int kAcceptAtOnce = 64;
 
@@ -95,7 +98,8 @@ class WebServer final : public Server, private DaemonEvents {
   std::vector<Fd> sockets_;
   bool listening_ = false;
   bool out_of_descriptors_ = false;
-  std::uint64_t next_sweep_ = 0;  ///< 0: there is nobody to look after
+  std::uint64_t next_complaint_ = 0;  ///< of that
+  std::uint64_t next_sweep_ = 0;      ///< 0: there is nobody to look after
   std::uint64_t pause_ = 0;
   std::uint64_t wake_at_ = 0;
 
@@ -286,7 +290,10 @@ void WebServer::sweep(std::uint64_t now) {
     if (now - client->since_ns > patience(*client) || gone(*client)) client->end();
   }
   requests_->tidy();
-  if (out_of_descriptors_) log_("no file descriptor is left for another client");
+  if (out_of_descriptors_ && now >= next_complaint_) {
+    log_("no file descriptor is left for another client");
+    next_complaint_ = now + kBetweenComplaints;
+  }
   out_of_descriptors_ = false;
   if (tls_ != nullptr && complaint_.empty()) {
     complaint_ = tls_->complaint(static_cast<std::int64_t>(wall_ns() / kSecond));

@@ -35,7 +35,7 @@ std::string secret_hash(const std::string& prefix) {
 }
 
 std::string request_of(const std::string& header) {
-  return request_of(header);
+  return "GET / HTTP/1.1\r\nHost: test\r\n" + header + "\r\n";
 }
 
 TEST(WebCredentials, AreRead) {

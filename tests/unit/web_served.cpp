@@ -94,7 +94,8 @@ Served::Served() : Served(Setup{}) {}
 
 Served::Served(Setup setup)
     : tls_(setup.config.tls.has_value()), wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  auto sockets = listen_at("127.0.0.1:0");
+  auto sockets = setup.sockets.empty() ? listen_at("127.0.0.1:0")
+                                       : Result<std::vector<Fd>>(std::move(setup.sockets));
   if (!sockets) throw std::runtime_error(sockets.error().message);
   sockaddr_in address{};
   socklen_t length = sizeof(address);

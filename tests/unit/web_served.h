@@ -48,7 +48,8 @@ class Served {
   struct Setup {
     WebConfig config;
     ServerLimits limits;
-    Handler handler;  ///< null: answer()
+    Handler handler;          ///< null: answer()
+    std::vector<Fd> sockets;  ///< empty: one at 127.0.0.1
   };
   Served();
   explicit Served(Setup setup);

@@ -2,10 +2,14 @@
 //
 // HTTP as clients that behave speak it.
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
+#include <cstring>
 #include <thread>
 #include <vector>
 
+#include "web/listen.h"
 #include "web_served.h"
 
 namespace listenq::web {
@@ -200,6 +204,31 @@ TEST(WebServer, ManyPlainReadersGetTheSameBytes) {
   }
   const std::string text = LongDocument::text(20'000);
   for (const auto& client : clients) EXPECT_EQ(client->reply().body, text);
+}
+
+TEST(WebServer, ListensAtSeveralSocketsOfAnyKind) {
+  const TemporaryFolder folder;
+  const std::string path = folder.path("socket");
+  Served::Setup setup;
+  setup.sockets.emplace_back(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  std::memcpy(name.sun_path, path.c_str(), path.size() + 1);
+  const int fd = setup.sockets[0].get();
+  ASSERT_EQ(::bind(fd, reinterpret_cast<sockaddr*>(&name), sizeof(name)), 0);
+  ASSERT_EQ(::listen(fd, 5), 0);
+  auto tcp = listen_at("127.0.0.1:0");
+  ASSERT_TRUE(tcp);
+  const std::string url = url_of(tcp->front(), false);
+  setup.sockets.push_back(std::move(tcp->front()));
+  const Served served(std::move(setup));
+  const std::vector<std::string> curl = {"curl", "-q", "-s", "--max-time", "20", "--noproxy", "*"};
+  auto local = curl;
+  local.insert(local.end(), {"--unix-socket", path, "http://localhost/long"});
+  EXPECT_EQ(run_program(local).out, LongDocument::text(200'000));
+  auto remote = curl;
+  remote.push_back(url + "/long");
+  EXPECT_EQ(run_program(remote).out, LongDocument::text(200'000));
 }
 
 TEST(WebServer, NobodyToServeCostsNothing) {
