@@ -22,12 +22,18 @@ from world import check, need, same, soon
 
 NETNS, FOLDER, TOP = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3]
 ADDRESS, PORT, BACKLOG = "192.0.2.1", 8080, 16
+GROUP_PORT = 8082  # where each worker of nginx has a listener of its own (SO_REUSEPORT)
 OTHER_PORT = 8081  # of listeners that come and go
 SCRAPED = f"{ADDRESS}:9815"
 URL = f"http://{SCRAPED}"
 TEXT_PROXY_PORT = 9816
-NGINX = f'job="listenq-top",address="{ADDRESS}",port="{PORT}"'
-OTHER = f'job="listenq-top",address="{ADDRESS}",port="{OTHER_PORT}"'
+
+
+def at(port):
+    return f'job="listenq-top",address="{ADDRESS}",port="{port}"'
+
+
+NGINX, OTHER = at(PORT), at(OTHER_PORT)
 SHORTER = {"[2m]": "[10s]", "[5m]": "[15s]", "[1m]": "[5s]"}
 
 
@@ -68,7 +74,11 @@ http {{
   fastcgi_temp_path {folder}/fastcgi;
   uwsgi_temp_path {folder}/uwsgi;
   scgi_temp_path {folder}/scgi;
-  server {{ listen {address}:{port} backlog={backlog}; return 204; }}
+  server {{
+    listen {address}:{port} backlog={backlog};
+    listen {address}:{group_port} reuseport backlog={backlog};
+    return 204;
+  }}
 }}
 """
 
@@ -77,7 +87,8 @@ http {{
         self.folder = FOLDER / "nginx"
         self.folder.mkdir()
         (self.folder / "conf").write_text(
-            self.CONFIG.format(folder=self.folder, address=ADDRESS, port=PORT, backlog=BACKLOG), encoding="ascii")
+            self.CONFIG.format(folder=self.folder, address=ADDRESS, port=PORT, group_port=GROUP_PORT, backlog=BACKLOG),
+            encoding="ascii")
         self.process = None
         self.start()
 
@@ -238,17 +249,22 @@ def same_peak(it):
 
 def restarts(it):
     since = time.time()
-    accepts = f"listenq_accepts_total{{{NGINX}}}"
-    wanted = it.value(accepts)
+    ports = PORT, GROUP_PORT
+    soon("the listeners of two workers are one series", 10,
+         lambda: it.value(f"listenq_accept_queue_limit{{{at(GROUP_PORT)}}}") == 2 * BACKLOG)
+
+    def accepts():
+        return {port: it.value(f"listenq_accepts_total{{{at(port)}}}") for port in ports}
+    wanted = accepts()
 
     def accepted(what, during=None):
-        nonlocal wanted
-        load = it.load(20, 2)
+        loads = [it.load(20, 2, port) for port in ports]
         if during:
             during()
-        load.wait(30)
-        wanted += 40
-        soon(f"{what}: accepts", 10, lambda: it.value(accepts) == wanted, lambda: f"{it.value(accepts)}, not {wanted}")
+        for port, load in zip(ports, loads):
+            load.wait(30)
+            wanted[port] += 40
+        soon(f"{what}: accepts", 10, lambda: accepts() == wanted, lambda: f"{accepts()}, not {wanted}")
 
     def reload():
         old = it.nginx.workers()
@@ -262,12 +278,15 @@ def restarts(it):
     it.nginx.start()
     accepted("nginx is restarted")
 
-    backwards = [(labels, values) for labels, values in it.prometheus.range(f'{{__name__=~".+_total",{NGINX}}}', since)
-                 if any(later[1] < earlier[1] for earlier, later in zip(values, values[1:]))]
-    check("nginx is restarted: no counter goes backwards", not backwards, backwards)
-    same("nginx is restarted: resets()", it.value(f"resets({accepts}[1m])"), 0)
-    states = it.prometheus.states(since, port=str(PORT))
-    check("nginx is restarted: no alert", not states, states)
+    for port in ports:
+        counters = f'{{__name__=~".+_total",{at(port)}}}'
+        backwards = [(labels, values) for labels, values in it.prometheus.range(counters, since)
+                     if any(later[1] < earlier[1] for earlier, later in zip(values, values[1:]))]
+        check(f"nginx is restarted: no counter goes backwards, port {port}", not backwards, backwards)
+        same(f"nginx is restarted: resets(), port {port}",
+             it.value(f"resets(listenq_accepts_total{{{at(port)}}}[1m])"), 0)
+        states = it.prometheus.states(since, port=str(port))
+        check(f"nginx is restarted: no alert, port {port}", not states, states)
 
 
 # --- Overflows ------------------------------------------------------------------------------------
