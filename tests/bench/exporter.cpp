@@ -124,8 +124,8 @@ struct Form {
   std::string what;
   std::string headers;
   bool once = false;  // of each page: later ones find it compressed
-  std::vector<double> cpu_ms;
-  std::vector<double> wall_ms;
+  std::vector<double> cpu_ms{};
+  std::vector<double> wall_ms{};
   std::size_t bytes = 0;
 };
 
@@ -178,7 +178,8 @@ ExporterResult measure_exporter(const std::string& tool, const ExporterSizes& si
   const World world({.name = "exporter", .listeners = listeners});
   std::vector<Form> all = forms();
   std::vector<double> idle;
-  ExporterResult result{.listeners = listeners};
+  ExporterResult result;
+  result.listeners = listeners;
   for (int round = 0; round < sizes.rounds; ++round) {
     const Exporter exporter(tool, world.netns(), "3600");
     result.idle_mb = std::max(result.idle_mb, resident_mb(exporter.pid()));
