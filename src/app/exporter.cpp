@@ -40,7 +40,9 @@ class ExpositionReader final : public web::Reader {
 class ExpositionDocument final : public web::Document {
  public:
   ExpositionDocument(std::shared_ptr<const Exposition> page, ExpositionFormat format)
-      : Document(std::string(listenq::content_type(format))), page_(std::move(page)), format_(format) {}
+      : Document(std::string(listenq::content_type(format))),
+        page_(std::move(page)),
+        format_(format) {}
 
   [[nodiscard]] std::unique_ptr<web::Reader> open() const override {
     return std::make_unique<ExpositionReader>(page_, format_);
@@ -171,7 +173,8 @@ web::Response Exporter::metrics(std::string_view accept) {
     return text_response(503, "No sample has been taken yet.\n");
   }
   const bool failed = !ready();
-  if (!page_ || page_is_of_failure_ != failed) {
+  // That of a failure names no listener, and what it says of the process is to be of now.
+  if (!page_ || failed || page_is_of_failure_) {
     forget_page();
     page_ = std::make_shared<const Exposition>(ledger_, options_.selection, read_facts(failed));
     page_is_of_failure_ = failed;

@@ -176,8 +176,9 @@ class Exposition::Lines {
       timed = true;
       add(**times);
     });
-    if (gone() != nullptr) add(waits ? gone()->accept_wait : gone()->handshake_time);
-    if (!timed && gone() == nullptr) return;
+    const ListenerCounts* const before = gone();
+    if (before != nullptr) add(waits ? before->accept_wait : before->handshake_time);
+    if (!timed && before == nullptr) return;
     const std::uint64_t count = sum.count();
     // One that has never seen a value says so by its counter of accepts; its fourteen lines of
     // zeros would be half of all text.

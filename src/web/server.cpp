@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "util/clock.h"
 #include "web/client.h"
@@ -42,7 +43,7 @@ constexpr std::uint64_t kLongestPause = kSecond;
 constexpr std::uint64_t kBetweenComplaints = 60 * kSecond;
 
 /// Clients taken up in one run().
-constexpr int kAcceptAtOnce = 64;
+constexpr unsigned kAcceptAtOnce = 64;
 
 Error system_error(const char* what) {
   return {ErrorKind::unsupported, std::string(what) + ": " + errno_text(errno)};
@@ -82,6 +83,8 @@ class WebServer final : public Server, private DaemonEvents {
   [[nodiscard]] HttpDaemon* daemon_for_new();
   void accept_clients();
   bool accept_one(const Fd& socket);
+  [[nodiscard]] std::size_t living() const;
+  [[nodiscard]] Client* longest_silent() const;
   void listen(bool more);
   void sweep(std::uint64_t now);
   [[nodiscard]] std::uint64_t patience(const Client& client) const;
@@ -163,7 +166,8 @@ Result<void> WebServer::apply(WebConfig config) {
   if (daemon == nullptr) {
     // As much again as a header may have, for the answer and what libmicrohttpd notes down.
     auto started = HttpDaemon::start(
-        libraries_, *this, {tls != nullptr, limits_.connections, 2 * limits_.header_bytes});
+        libraries_, *this,
+        {tls != nullptr, limits_.connections + kAcceptAtOnce, 2 * limits_.header_bytes});
     if (!started) return tl::unexpected<Error>(started.error());
     if (auto watched = watch((*started)->fd()); !watched) return watched;
     daemon = std::move(*started);
@@ -196,7 +200,7 @@ void WebServer::run() {
   for (HttpDaemon* daemon : {plain_.get(), secure_.get()}) {
     if (daemon != nullptr) daemon->run();
   }
-  listen(clients_.size() < limits_.connections && !out_of_descriptors_);
+  listen(!out_of_descriptors_ && (living() < limits_.connections || longest_silent() != nullptr));
   plan_next_run(now);
 }
 
@@ -233,16 +237,46 @@ HttpDaemon* WebServer::daemon_for_new() {
 
 void WebServer::accept_clients() {
   if (!listening_) return;
-  int left = kAcceptAtOnce;
+  unsigned left = kAcceptAtOnce;
   for (bool any = true; any && left > 0;) {
     any = false;
     for (const Fd& socket : sockets_) {
-      if (clients_.size() >= limits_.connections || out_of_descriptors_) return;
-      const bool one = accept_one(socket);
-      any |= one;
-      if (one) --left;
+      // Where there is no place, who has said nothing for longest makes it: else a few hundred
+      // silent clients would keep all others waiting.
+      Client* leaves = nullptr;
+      if (living() >= limits_.connections) {
+        leaves = longest_silent();
+        if (leaves == nullptr) return;
+      }
+      // Those that were ended are there until libmicrohttpd has noticed.
+      if (clients_.size() >= limits_.connections + kAcceptAtOnce || out_of_descriptors_) return;
+      if (!accept_one(socket)) continue;
+      if (leaves != nullptr) leaves->end();
+      any = true;
+      --left;
     }
   }
+}
+
+std::size_t WebServer::living() const {
+  return static_cast<std::size_t>(std::count_if(
+      clients_.begin(), clients_.end(), [](const auto& entry) { return !entry.second->ended; }));
+}
+
+/// Of those that never had a good answer; null: each of them has sent something.
+Client* WebServer::longest_silent() const {
+  std::vector<Client*> waiting;
+  for (const auto& [key, client] : clients_) {
+    const bool waits = client->phase == Client::Phase::waiting && !client->had_good_request;
+    if (waits && !client->ended) waiting.push_back(client.get());
+  }
+  std::sort(waiting.begin(), waiting.end(),
+            [](const Client* a, const Client* b) { return a->since_ns < b->since_ns; });
+  const auto silent = std::find_if(waiting.begin(), waiting.end(), [](const Client* client) {
+    char byte = 0;
+    return ::recv(client->fd, &byte, sizeof(byte), MSG_PEEK | MSG_DONTWAIT) < 0;
+  });
+  return silent == waiting.end() ? nullptr : *silent;
 }
 
 bool WebServer::accept_one(const Fd& socket) {

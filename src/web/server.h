@@ -35,8 +35,9 @@ using Handler = std::function<Response(const Request&)>;
 
 /// What bounds the memory and the time that clients take.
 struct ServerLimits {
-  unsigned connections = 512;      ///< over all addresses; more wait in the accept queue
-  unsigned request_seconds = 10;   ///< from the first byte of a request to the end of its header
+  unsigned connections = 512;     ///< over all addresses; more wait in the accept queue, unless one
+                                  ///< that never said anything can make room
+  unsigned request_seconds = 10;  ///< from the first byte of a request to the end of its header
   unsigned response_seconds = 60;  ///< from then to the end of the answer
   unsigned idle_seconds = 300;     ///< between two requests of a connection that had a good one
   unsigned documents = 4;          ///< large ones being read at once: slow readers keep them

@@ -15,12 +15,14 @@ TEST(Accept, TextUnlessAskedOtherwise) {
   }
 }
 
+constexpr const char* kPrometheus =
+    "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
+    "text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+
 TEST(Accept, OpenMetricsAsPrometheusAsksForIt) {
   for (const char* accept :
        {"application/openmetrics-text",
-        "application/openmetrics-text; version=1.0.0; charset=utf-8",
-        "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;"
-        "q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+        "application/openmetrics-text; version=1.0.0; charset=utf-8", kPrometheus,
         "application/openmetrics-text; version=\"1.0.0\"; q=0.8, text/plain; q=0.2",
         "APPLICATION/OpenMetrics-Text;Q=0.3,text/*;q=0.1"}) {
     EXPECT_EQ(wanted_format(accept), ExpositionFormat::openmetrics) << accept;

@@ -238,6 +238,22 @@ TEST(WebAbuse, WhoSaysNothingMakesRoom) {
   EXPECT_EQ(good.get("/").status, 200);
 }
 
+// At once, and not by the next sweep: a hundred sweeps would outlast everybody's patience.
+TEST(WebAbuse, AFloodOfSilentClientsKeepsNobodyWaiting) {
+  ServerLimits limits;
+  limits.connections = 3;
+  limits.request_seconds = 3600;
+  const auto served = served_with(limits);
+  RawClient good(served->port());
+  EXPECT_EQ(good.get("/").status, 200);
+  std::vector<std::unique_ptr<RawClient>> silent;
+  silent.reserve(300);
+  for (int i = 0; i < 300; ++i) silent.push_back(std::make_unique<RawClient>(served->port()));
+  RawClient late(served->port());
+  EXPECT_EQ(late.get("/").status, 200);
+  EXPECT_EQ(good.get("/").status, 200) << "who had an answer keeps his place";
+}
+
 TEST(WebAbuse, TheEndOfAClientIsSeenAlsoBehindItsRequests) {
   Served served;
   RawClient client(served.port());
