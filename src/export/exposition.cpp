@@ -277,14 +277,11 @@ bool Exposition::write(Cursor& cursor, ExpositionFormat format, std::string& out
     for (; cursor.series < entries_.size(); ++cursor.series) {
       if (out.size() >= enough) return true;
       const std::size_t before = out.size();
-      if (!cursor.headed) out += family_head(family.name, family.type, family.help, openmetrics);
-      const std::size_t headed = out.size();
       lines.write(cursor.series);
-      if (out.size() == headed) {
-        out.resize(before);
-      } else {
-        cursor.headed = true;
-      }
+      // A family without a line has no head either; so this comes with its first.
+      if (cursor.headed || out.size() == before) continue;
+      out.insert(before, family_head(family.name, family.type, family.help, openmetrics));
+      cursor.headed = true;
     }
     cursor.headed = false;
   }
