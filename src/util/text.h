@@ -21,6 +21,9 @@ namespace listenq {
 /// A decimal number that fills all of `text`, white space around it allowed; else nullopt.
 [[nodiscard]] std::optional<std::int64_t> parse_integer(std::string_view text);
 
+/// Without the white space at both ends.
+[[nodiscard]] std::string_view trimmed(std::string_view text);
+
 /// 1234567 as "1,234,567".
 [[nodiscard]] std::string grouped(std::uint64_t number);
 

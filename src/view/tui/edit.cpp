@@ -23,12 +23,6 @@ std::string utf8(const std::u32string& text) {
   return out;
 }
 
-std::string_view trimmed(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(' ');
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(' ') - first + 1);
-}
-
 /// "90", "30s", "2m", "1h", fractions too.
 std::optional<double> parse_span(std::string_view text) {
   double factor = 1;
