@@ -3,7 +3,6 @@
 #include "nic_stage.h"
 
 #include <fmt/format.h>
-#include <linux/if_ether.h>
 #include <poll.h>
 
 #include <algorithm>
@@ -126,8 +125,8 @@ bool is_handled(const Bytes& frame) {
   const auto type = [&] {
     return at + 1 < frame.size() ? (unsigned{frame[at]} << 8U) | frame[at + 1] : 0U;
   };
-  while (type() == ETH_P_8021Q || type() == ETH_P_8021AD) at += 4;
-  return type() == ETH_P_IP || type() == ETH_P_IPV6 || type() == ETH_P_ARP;
+  while (type() == kTypeTag || type() == kTypeServiceTag) at += 4;
+  return type() == kTypeIpv4 || type() == kTypeIpv6 || type() == kTypeArp;
 }
 
 }  // namespace
