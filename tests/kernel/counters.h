@@ -84,7 +84,9 @@ class Counters : public KernelTest {
 
  private:
   [[nodiscard]] Growth with_retransmits(Growth growth) const;
-  void expect_row(const std::string& backend, const Json& row, const Growth& growth) const;
+  [[nodiscard]] static uint64_t missed_since_last(const std::string& backend, const Json& document);
+  void expect_row(const std::string& backend, const Json& row, const Growth& growth,
+                  uint64_t missed) const;
   void expect_sums(const std::string& backend, const Json& document) const;
 
   uint16_t port_ = 0;
