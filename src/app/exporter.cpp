@@ -8,12 +8,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <charconv>
 #include <ctime>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "export/accept.h"
 #include "util/clock.h"

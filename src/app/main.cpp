@@ -16,6 +16,8 @@ int main(int argc, char** argv) {
   constexpr int kKeep = 256 << 20;
   mallopt(M_MMAP_THRESHOLD, kKeep);
   mallopt(M_TRIM_THRESHOLD, kKeep);
+  // Samples are made by one thread and freed by another; a heap for each kept 2 MB more.
+  mallopt(M_ARENA_MAX, 1);
   try {
     const listenq::Parsed parsed = listenq::parse_options(argc, argv, isatty(STDOUT_FILENO) != 0);
     if (!parsed.options) {
