@@ -61,6 +61,10 @@ void Waterfalls::begin(Snapshot& snapshot, const Snapshot* previous) {
   previous_ = previous;
   ++samples_;
   active_ = sample.counting.has_value() || !sample.nics.empty();
+  if (active_) {
+    snapshot.waterfalls.reserve(previous != nullptr ? previous->waterfalls.size()
+                                                    : sample.listeners.size());
+  }
   of_rows_.clear();
   starts_.clear();
 }

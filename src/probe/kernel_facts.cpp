@@ -4,6 +4,7 @@
 #include "probe/kernel_facts.h"
 
 #include <linux/capability.h>
+#include <malloc.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -122,7 +123,11 @@ Result<Probe> open_probe(const ProbeOptions& options) {
   probe.backend = probe.plan.reader == BackendChoice::iter
                       ? make_bpf_backend(std::move(programs), probe.facts, probe.plan)
                       : make_diag_backend();
-  if (counting) probe.counter = std::make_unique<EventCounter>(std::move(counting), probe.plan);
+  if (counting) {
+    probe.counter = std::make_unique<EventCounter>(std::move(counting), probe.plan);
+    // libbpf has read the kernel's whole BTF for it, and needs it no more: some 9 MB.
+    ::malloc_trim(0);
+  }
   return probe;
 }
 

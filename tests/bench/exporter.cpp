@@ -182,13 +182,11 @@ ExporterResult measure_exporter(const std::string& tool, const ExporterSizes& si
   result.listeners = listeners;
   for (int round = 0; round < sizes.rounds; ++round) {
     const Exporter exporter(tool, world.netns(), "3600");
-    result.idle_mb = std::max(result.idle_mb, resident_mb(exporter.pid()));
     for (Form& form : all) {
       for (int i = 0; i < (form.once ? 1 : sizes.scrapes); ++i) {
         scrape(world.netns(), exporter, form);
       }
     }
-    result.scraped_mb = std::max(result.scraped_mb, resident_mb(exporter.pid()));
   }
   for (int round = 0; round < sizes.rounds; ++round) {
     const Exporter exporter(tool, world.netns(), "1");
@@ -196,6 +194,12 @@ ExporterResult measure_exporter(const std::string& tool, const ExporterSizes& si
     const double began = now_ms();
     usleep(static_cast<useconds_t>(sizes.idle_seconds) * 1'000'000);
     idle.push_back((cpu_ms_of(exporter.pid()) - cpu) / (now_ms() - began) * 100);
+    result.idle_mb = std::max(result.idle_mb, resident_mb(exporter.pid()));
+    for (Form form : all) {
+      scrape(world.netns(), exporter, form);
+      usleep(1'000'000);  // the next one is of another sample
+      result.scraped_mb = std::max(result.scraped_mb, resident_mb(exporter.pid()));
+    }
   }
   result.idle_percent = spread_of(idle);
   result.slow_readers_mb = with_slow_readers(tool, world.netns(), sizes.slow_readers);

@@ -30,8 +30,8 @@ struct ExporterResult {
   int listeners = 0;
   std::vector<Scrape> scrapes;
   Spread idle_percent;         // of a core, at one sample a second and no scrape
-  double idle_mb = 0;          // resident, before the first scrape
-  double scraped_mb = 0;       // after the scrapes above
+  double idle_mb = 0;          // resident, at one sample a second, before the first scrape
+  double scraped_mb = 0;       // the same after each form was asked for once, of other samples
   double slow_readers_mb = 0;  // while so many have each taken a little, each from another sample
 };
 
