@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <stdexcept>
 
@@ -60,6 +61,20 @@ Json sample(const std::string& backend) {
   std::vector<std::string> arguments{"--once", "--json", "--netns", "all"};
   if (backend != "auto") arguments.insert(arguments.end(), {"--backend", backend});
   return run_tool_json(arguments);
+}
+
+double wall_of(const Json& document) {
+  std::tm parts{};
+  const std::string text = document.at("time");
+  const char* rest = ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &parts);
+  if (rest == nullptr) throw std::runtime_error("bad time " + text);
+  return static_cast<double>(::timegm(&parts)) + std::stod(std::string("0") + rest);
+}
+
+void expect_interval(const Json& document, const Json& before) {
+  const double seconds = document.at("interval_seconds");
+  EXPECT_GT(seconds, 0);
+  EXPECT_NEAR(seconds, wall_of(document) - wall_of(before), 0.05);
 }
 
 std::vector<Json> rows_of(const Json& document, uint64_t netns_inode) {

@@ -26,6 +26,11 @@ Json run_tool_json(const std::vector<std::string>& arguments, const RunOptions& 
 // `--once --json` with this backend ("auto" passes none) over all namespaces.
 Json sample(const std::string& backend);
 
+// When it was taken, in seconds since 1970.
+double wall_of(const Json& document);
+// Its `interval_seconds` is the time since the document before it. A machine at work may read the
+// two clocks of a sample some time apart.
+void expect_interval(const Json& document, const Json& before);
 // The listener objects of one namespace.
 std::vector<Json> rows_of(const Json& document, uint64_t netns_inode);
 // Its namespace object; null when it is not in the document.

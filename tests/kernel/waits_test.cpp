@@ -26,15 +26,6 @@ double wall_now() {
   return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
 }
 
-// The time of a document, as seconds of the same clock.
-double wall_of(const Json& document) {
-  std::tm parts{};
-  const std::string text = document.at("time");
-  const char* rest = ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &parts);
-  if (rest == nullptr) throw std::runtime_error("bad time " + text);
-  return static_cast<double>(::timegm(&parts)) + std::stod(std::string("0") + rest);
-}
-
 // The known delays of a group: all between `least` and `most`.
 struct Delays {
   uint64_t count = 0;
