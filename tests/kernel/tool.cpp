@@ -74,6 +74,7 @@ double wall_of(const Json& document) {
 void expect_interval(const Json& document, const Json& before) {
   const double seconds = document.at("interval_seconds");
   EXPECT_GT(seconds, 0);
+  EXPECT_GT(wall_of(document), wall_of(before));
   EXPECT_NEAR(seconds, wall_of(document) - wall_of(before), 0.05);
 }
 
