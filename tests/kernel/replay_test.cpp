@@ -74,10 +74,10 @@ TEST_P(Replay, ShowsWhatTheLiveRunShowed) {
 }
 
 TEST_P(Replay, HasEverySampleAndItsRates) {
+  const uint64_t inode = world().at("queues").netns.inode();
   ASSERT_EQ(record("3").status, 0);
   const std::vector<Json> all = documents();
   ASSERT_EQ(all.size(), 3U);
-  const uint64_t inode = world().at("queues").netns.inode();
   EXPECT_TRUE(rows_of(all[0], inode).at(0).at("sk_drops_per_second").is_null());
   EXPECT_EQ(rows_of(all[1], inode).at(0).at("sk_drops_per_second"), 0);
   expect_interval(all[1], all[0]);
