@@ -229,18 +229,18 @@ TEST_P(NicHandshake, TimesAreThoseOfTheClient) {
   RawConnection quick = connection();
   quick.establish();
   RawConnection slow = connection();
+  const auto began = std::chrono::steady_clock::now();
   slow.send_syn();
   ASSERT_TRUE(slow.await_synack());
-  const auto sent = std::chrono::steady_clock::now();
   std::this_thread::sleep_for(std::chrono::milliseconds(300));
   slow.send_ack();
-  const double waited =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - sent).count();
   const auto times = Waits::of(seen().handshake_time, "handshake_time");
+  const double took =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   ASSERT_TRUE(times);
   EXPECT_EQ(times->count(), 2U);
   EXPECT_GE(times->max, 0.3);
-  EXPECT_LE(times->max, waited + 0.2 + (is_emulated() ? 2 : 0));
+  EXPECT_LE(times->max, took);  // until it was seen: a slow machine takes long for the ACK
 }
 
 // A port is listed as long as it has a listener, and begins at 0.
