@@ -4,6 +4,7 @@
 #include <linux/sched.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <array>
 #include <atomic>
@@ -248,6 +249,7 @@ TEST_P(ComingAndGoing, ANamespaceIsNotLostWithAProcessInIt) {
 // As container engines do it: the mount that holds the namespace is in another mount namespace.
 TEST_P(ComingAndGoing, NamespacesMountedElsewhereAreFound) {
   const std::string path = scratch_directory() + "/inner-" + GetParam();
+  ::unlink(path.c_str());  // of a repetition
   const Owner engine({.name = "lq-engine", .netns_fd = Netns::initial().fd()},
                      [&](OwnerBody&) { mount_in_own_namespace(path); });
   const Netns inner = Netns::at("/proc/" + std::to_string(engine.pid()) + "/root" + path);
