@@ -75,7 +75,7 @@ void end_counters() {
 }
 
 double counter_interval() {
-  return is_emulated() ? 0.25 : 0.1;
+  return is_emulated() ? 0.8 : 0.1;
 }
 
 double clock_tolerance() {
@@ -256,13 +256,21 @@ Growth Counters::with_retransmits(Growth growth) const {
   return growth;
 }
 
+std::vector<std::pair<Watch*, Json>> Counters::settled() {
+  std::vector<Watch::Moment> moments;
+  for (const auto& watch : watches()) moments.push_back(watch->moment());
+  std::vector<std::pair<Watch*, Json>> documents;
+  for (const auto& watch : watches())
+    documents.emplace_back(watch.get(), watch->settled(netns(), moments.at(documents.size())));
+  return documents;
+}
+
 void Counters::expect(const Growth& wanted) {
   const Growth growth = with_retransmits(wanted);
   expect_mib(growth);
   if (watches().empty()) GTEST_SKIP() << "no counting backend on this kernel";
-  for (const auto& watch : watches()) {
+  for (const auto& [watch, document] : settled()) {
     SCOPED_TRACE(watch->backend());
-    const Json document = watch->settled(netns());
     ASSERT_FALSE(document.is_null()) << "the tool ended";
     expect_row(watch->backend(), row(document), growth,
                missed_since_last(watch->backend(), document));
@@ -275,9 +283,8 @@ void Counters::expect_closed(const Growth& wanted, size_t which) {
   const Growth growth = with_retransmits(wanted);
   expect_mib(growth);
   if (watches().empty()) GTEST_SKIP() << "no counting backend on this kernel";
-  for (const auto& watch : watches()) {
+  for (const auto& [watch, document] : settled()) {
     SCOPED_TRACE(watch->backend());
-    const Json document = watch->settled(netns());
     ASSERT_FALSE(document.is_null()) << "the tool ended";
     std::vector<Json> found;
     for (const Json& one : closed_of(document, server().inode()))

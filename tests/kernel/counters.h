@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "fabric.h"
@@ -74,6 +75,8 @@ class Counters : public KernelTest {
   Json row(const Json& document) const;
   // Of the tools, those that must have this field; the others are named. Empty: skip the test.
   static std::vector<Watch*> watches_with(const std::string& field);
+  // What each of the tools says once it says the same twice: see Watch::settled().
+  static std::vector<std::pair<Watch*, Json>> settled();
   static std::set<uint64_t> netns() { return {server().inode()}; }
 
   // Ends the watching tools: for tests that look at what is left of them.

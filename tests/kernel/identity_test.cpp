@@ -37,9 +37,8 @@ TEST_F(Identity, MembersOfAGroupHaveTheirOwnCounts) {
   establish(30);
   for (int i = 0; i < 2; ++i) accept();  // may be of any member's queue: there must be one
   const auto queues = ss_listeners(server());
-  for (const auto& watch : watches()) {
+  for (const auto& [watch, document] : settled()) {
     SCOPED_TRACE(watch->backend());
-    const Json document = watch->settled(netns());
     std::map<std::string, uint64_t> sums;
     for (const Fd& member : listeners_) {
       const uint64_t cookie = cookie_of(member);
@@ -97,9 +96,8 @@ TEST_F(Identity, AnotherAddressIsAnotherListener) {
   listen(16, [&](ListenerSpec& spec) { spec.address = address(true); });
   RawConnection other = connection(true);
   other.establish();
-  for (const auto& watch : watches()) {
+  for (const auto& [watch, document] : settled()) {
     SCOPED_TRACE(watch->backend());
-    const Json document = watch->settled(netns());
     ASSERT_FALSE(find(document, address(false)).is_null());
     ASSERT_FALSE(find(document, address(true)).is_null());
     EXPECT_EQ(counter(find(document, address(false)), "handshake_acks"), 2U);

@@ -166,17 +166,21 @@ void Watch::each_since(uint64_t mark, const std::function<void(const Json&)>& ta
   }
 }
 
-Json Watch::settled(const std::set<uint64_t>& netns) {
-  const std::string now = now_text();
+Watch::Moment Watch::moment() {
+  std::string time = now_text();
+  return {std::move(time), count()};
+}
+
+Json Watch::settled(const std::set<uint64_t>& netns, const Moment& since) {
   const auto deadline = std::chrono::steady_clock::now() + patience();
   bool passed_over = false;  // the first may have begun before its time
   Json last;
-  for (uint64_t number = count(); std::chrono::steady_clock::now() < deadline; ++number) {
+  for (uint64_t number = since.count; std::chrono::steady_clock::now() < deadline; ++number) {
     const auto line = line_after(number);
     if (!line) return nullptr;
     Json document = Json::parse(*line, nullptr, false);
     if (document.is_discarded()) return nullptr;
-    if (document.value("time", "") <= now) continue;
+    if (document.value("time", "") <= since.time) continue;
     if (!passed_over) {
       passed_over = true;
       continue;

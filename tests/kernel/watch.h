@@ -58,9 +58,16 @@ class Watch {
   // first; one at a time, because a document may be as large as a thousand closed listeners.
   void each_since(uint64_t mark, const std::function<void(const Json&)>& take);
   [[nodiscard]] uint64_t count();
+  // A moment to ask from, where several tools watch: what one said while another was asked counts.
+  struct Moment {
+    std::string time;  // as documents have it
+    uint64_t count = 0;
+  };
+  Moment moment();
   // The first of two successive documents that say the same about these namespaces, of those begun
-  // after the call.
-  Json settled(const std::set<uint64_t>& netns);
+  // after the moment, or after the call.
+  Json settled(const std::set<uint64_t>& netns) { return settled(netns, moment()); }
+  Json settled(const std::set<uint64_t>& netns, const Moment& since);
 
   // SIGTERM, and what came of it. No more documents after that.
   RunResult stop(int signal);
