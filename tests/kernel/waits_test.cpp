@@ -172,13 +172,13 @@ class OldestWait : public Counters {
     when.latest = wall_now();
     return when;
   }
-  // The field says the age of `head` at the time of the document.
-  void expect_age(const Json& document, const Queued& head, double interval) {
+  // The field says the age of `head` at the time of the document, give or take so many seconds.
+  void expect_age(const Json& document, const Queued& head, double tolerance) {
     const Json value = row(document).value("oldest_wait_seconds", Json("missing"));
     ASSERT_TRUE(value.is_number()) << value.dump();
     const double now = wall_of(document);
-    EXPECT_GE(value.get<double>(), now - head.latest - interval);
-    EXPECT_LE(value.get<double>(), now - head.earliest + interval);
+    EXPECT_GE(value.get<double>(), now - head.latest - tolerance);
+    EXPECT_LE(value.get<double>(), now - head.earliest + tolerance);
   }
 };
 
@@ -186,21 +186,21 @@ TEST_F(OldestWait, GrowsWhileNobodyAccepts) {
   listen(16);
   const Queued first = queue_one();
   if (watches().empty()) GTEST_SKIP() << "no counting backend on this kernel";
-  const double interval = counter_interval();
+  const double tolerance = is_emulated() ? 0.25 : 0.1;
   const auto begun = settled();
   for (int i = 0; i < 5; ++i) watches().front()->next();
   for (const auto& [watch, one] : begun) {
     SCOPED_TRACE(watch->backend());
-    expect_age(one, first, interval);
+    expect_age(one, first, tolerance);
     const Json later = watch->next();
-    expect_age(later, first, interval);
+    expect_age(later, first, tolerance);
     EXPECT_GT(row(later).at("oldest_wait_seconds"), row(one).at("oldest_wait_seconds"));
   }
   const Queued second = queue_one();
   accept();
   for (const auto& [watch, document] : settled()) {
     SCOPED_TRACE(watch->backend());
-    expect_age(document, second, interval);
+    expect_age(document, second, tolerance);
   }
   accept();
   for (const auto& [watch, document] : settled()) {
